@@ -1,0 +1,58 @@
+# Everything that a fresh machine with Python 3.11+ needs: `make test`, `make demo`. See CONTRIBUTING.md.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.setup-done
+EXTRAS := openvino,train,dev
+ARGS ?=
+PYTEST_ARGS ?=
+
+.PHONY: help setup lint test demo train evaluate bench wheel clean distclean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
+
+setup: $(STAMP) ## the virtual environment with everything that tests, demo and training need
+
+$(STAMP): pyproject.toml constraints.txt scripts/setup_system.sh
+	@$(PYTHON) -c 'import sys; sys.exit(None if sys.version_info >= (3, 11) else \
+	    "physio-cam needs Python 3.11 or newer, this is %d.%d: make PYTHON=/path/to/python3.11" % sys.version_info[:2])'
+	PYTHON='$(PYTHON)' bash scripts/setup_system.sh
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	@touch $@
+
+lint: setup ## format, lint, import rules, types
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+test: lint ## lint, then all tests with coverage
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
+
+demo: setup ## filter a short clip and show the pulse before and after (ARGS="--input clip.mp4")
+	$(BIN)/python scripts/demo.py $(ARGS)
+
+train: setup ## train the stream network (ARGS="--settings model/settings/NAME.toml")
+	$(BIN)/python -m model.train $(ARGS)
+
+evaluate: setup ## compare the editors and write docs/evaluation
+	$(BIN)/python -m model.evaluate $(ARGS)
+
+bench: setup ## time the step graph and the whole filter
+	$(BIN)/python scripts/bench.py $(ARGS)
+
+wheel: setup ## build dist/*.whl
+	$(BIN)/python -m build --wheel --no-isolation
+
+clean: ## remove what builds and tests leave
+	rm -rf build dist .coverage .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean ## clean, and the virtual environment too
+	rm -rf $(VENV)

@@ -1,0 +1,157 @@
+"""The artifact: one folder with the trained editor, the only thing that passes from training to run time.
+
+:func:`load_artifact` reads and checks it, :func:`write_manifest` is its counterpart for the export. Both
+know the layout from :mod:`streamfilter.contract` and the JSON form from :mod:`streamfilter.manifest`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import zipfile
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from streamfilter.contract import CONDITIONING, MANIFEST, STEP_GRAPH, TEXT, Manifest
+from streamfilter.errors import ArtifactError, UsageError
+from streamfilter.manifest import check_manifest, format_manifest, parse_manifest
+
+REQUIRED_FILES = (STEP_GRAPH, CONDITIONING)
+
+
+def default_artifact_path() -> Path:
+    """The folder of the artifact that ships inside the package."""
+    return Path(__file__).parent / "artifacts" / "default"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Conditioning:
+    """The frozen text embeddings of ``conditioning.npz``.
+
+    ``bpm`` is (N,) int64, strictly increasing, beats a minute; ``embedding`` is (N, D) float32, its rows
+    belong to the rates of ``bpm``.
+    """
+
+    bpm: npt.NDArray[np.int64]
+    embedding: npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Artifact:
+    """A checked artifact. ``graph`` is the content of ``step.onnx`` whose hash was verified."""
+
+    path: Path
+    manifest: Manifest
+    conditioning: Conditioning
+    graph: bytes = field(repr=False)
+
+    def text(self, bpm: float) -> npt.NDArray[np.float32]:
+        """The embedding of a heart rate, (1, D) float32, interpolated linearly between the grid's rates.
+
+        Raises UsageError where ``bpm`` is outside the rates that the artifact was trained for.
+        """
+        grid, rows = self.conditioning.bpm, self.conditioning.embedding
+        if not grid[0] <= bpm <= grid[-1]:
+            raise UsageError(
+                f"a heart rate of {bpm:g} bpm is outside what the artifact {self.manifest.name!r} can show: "
+                f"choose one from {grid[0]} to {grid[-1]}"
+            )
+        upper = int(np.searchsorted(grid, bpm))
+        if grid[upper] == bpm:
+            return rows[upper : upper + 1].copy()
+        low, high = float(grid[upper - 1]), float(grid[upper])
+        weight = np.float32((bpm - low) / (high - low))
+        return rows[upper - 1 : upper] * (1 - weight) + rows[upper : upper + 1] * weight
+
+
+def load_artifact(path: Path | None = None) -> Artifact:
+    """Read the artifact in the folder ``path``, or the packaged default where it is None.
+
+    Raises ArtifactError where the folder or a file is missing or unreadable, a file's sha256 differs from
+    the manifest's, the manifest is damaged or of a newer format, or the files contradict each other.
+    """
+    folder = default_artifact_path() if path is None else path
+    if not folder.is_dir():
+        raise ArtifactError(
+            f"there is no artifact folder at {folder}: "
+            + ("reinstall physio-cam" if path is None else "give the folder that holds manifest.json")
+        )
+    manifest = parse_manifest(_read(folder, MANIFEST), folder / MANIFEST)
+    for name in REQUIRED_FILES:
+        if name not in manifest.files:
+            raise ArtifactError(f"{folder / MANIFEST} does not list {name}: export the artifact again")
+    contents = {name: _read_verified(folder, name, digest) for name, digest in manifest.files.items()}
+    conditioning = _parse_conditioning(contents[CONDITIONING], folder / CONDITIONING)
+    _check_conditioning(conditioning, manifest, folder)
+    return Artifact(folder, manifest, conditioning, contents[STEP_GRAPH])
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
+    """Write ``manifest.json`` beside the files that the export has put into ``folder``.
+
+    ``manifest.files`` is computed here (the caller leaves it empty): the sha256 of ``step.onnx``,
+    ``conditioning.npz`` and of every name that it already lists. The file appears whole or not at all.
+    Returns the manifest as written. Raises ArtifactError where a file is missing or the manifest
+    contradicts the contract.
+    """
+    names = dict.fromkeys((*REQUIRED_FILES, *manifest.files))
+    digests = {name: hashlib.sha256(_read(folder, name)).hexdigest() for name in names}
+    complete = replace(manifest, files=digests)
+    check_manifest(complete, folder / MANIFEST)
+    staged = folder / (MANIFEST + ".part")
+    staged.write_text(format_manifest(complete), encoding="utf-8")
+    os.replace(staged, folder / MANIFEST)
+    return complete
+
+
+def _read(folder: Path, name: str) -> bytes:
+    try:
+        return (folder / name).read_bytes()
+    except FileNotFoundError:
+        raise ArtifactError(
+            f"{folder} holds no {name}: give a complete artifact folder, or export it again"
+        ) from None
+    except OSError as error:
+        raise ArtifactError(f"{folder / name} cannot be read ({error.strerror}): check its permissions") from error
+
+
+def _read_verified(folder: Path, name: str, digest: str) -> bytes:
+    content = _read(folder, name)
+    if hashlib.sha256(content).hexdigest() != digest:
+        raise ArtifactError(
+            f"{folder / name} is damaged (its sha256 is not the manifest's): copy or export the artifact again"
+        )
+    return content
+
+
+def _parse_conditioning(content: bytes, source: Path) -> Conditioning:
+    try:
+        with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+            bpm, embedding = arrays["bpm"], arrays["embedding"]
+    except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
+        raise ArtifactError(f"{source} holds no arrays bpm and embedding: export the artifact again") from error
+    if not (bpm.ndim == 1 and embedding.ndim == 2 and 0 < len(bpm) == len(embedding)):
+        raise ArtifactError(
+            f"{source}: bpm {bpm.shape} and embedding {embedding.shape} should be (N,) and (N, D): "
+            "export the artifact again"
+        )
+    if bpm.dtype.kind not in "iu" or embedding.dtype != np.float32 or not np.isfinite(embedding).all():
+        raise ArtifactError(
+            f"{source}: bpm should be integers and embedding finite float32: export the artifact again"
+        )
+    return Conditioning(bpm.astype(np.int64), embedding)
+
+
+def _check_conditioning(conditioning: Conditioning, manifest: Manifest, folder: Path) -> None:
+    if tuple(conditioning.bpm.tolist()) != manifest.bpm_grid:
+        raise ArtifactError(f"{folder}: {CONDITIONING} and {MANIFEST} differ in their heart rates: export it again")
+    wanted = next(spec.shape for spec in manifest.inputs if spec.name == TEXT)
+    if wanted != (1, conditioning.embedding.shape[1]):
+        raise ArtifactError(
+            f"{folder}: embeddings have {conditioning.embedding.shape[1]} numbers, the graph takes {wanted}: "
+            "export it again"
+        )
