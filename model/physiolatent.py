@@ -1,0 +1,162 @@
+"""The stream setting of PhysioLatent (arXiv 2509.25348): one frame in, one relative gain map out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from model.causal import State, grow_age
+from model.conditioning import Conditioner, wanted_wave
+from model.encoder import CELL, CausalEncoder, cell_means
+from model.film import FilmDecoder
+from model.frontend import FrontEnd
+from model.fusion import FusionBlock
+
+
+@dataclass(frozen=True, slots=True)
+class StreamSettings:
+    """Sizes of the stream network, and the constants of what it shows.
+
+    ``pulse_direction`` is the wanted pulse's relative amplitude in R, G, B; ``limit`` the largest
+    relative change that takes a pulse out; ``context`` the frames that the attention looks back over.
+    """
+
+    crop: int = 72
+    text_dim: int = 384
+    channels: int = 32
+    width: int = 16
+    condition: int = 32
+    heads: int = 2
+    blocks: int = 2
+    kernel: int = 3
+    context: int = 128
+    pool: int = 3
+    limit: float = 0.03
+    pulse_direction: tuple[float, float, float] = (0.0022, 0.0052, 0.0036)
+
+    @property
+    def grid(self) -> int:
+        """Cells on a side of the crop."""
+        return self.crop // CELL
+
+
+class Edit(NamedTuple):
+    """What the network proposes for each frame, relative to the frame's own R, G, B.
+
+    ``gain`` (B, T, 3, S, S) is what the runtime applies. Its two parts, at a quarter of the crop:
+    ``removal`` takes the true pulse out, ``wanted`` shows the chosen one (B, T, 3, S / 4, S / 4), both
+    weighted by the skin map, whose logit is ``skin_logit`` (B, T, 1, S / 4, S / 4).
+    """
+
+    gain: Tensor
+    removal: Tensor
+    wanted: Tensor
+    skin_logit: Tensor
+
+
+class PhysioLatent(nn.Module):
+    """Causal encoder, conditioner, fusion, FiLM decoder and gain-map output over the band-stop front-end.
+
+    ``forward(inputs, state) -> (Edit, next state)`` for any number of frames: 192 in training, one in a
+    stream. With its learned part at zero it is the front-end alone: a band-stop filter of each cell.
+    """
+
+    direction: Tensor
+    prior: Tensor
+
+    def __init__(self, settings: StreamSettings) -> None:
+        super().__init__()
+        self.settings = s = settings
+        self.front_end = FrontEnd()
+        self.encoder = CausalEncoder(s.channels, s.width, s.kernel)
+        self.conditioner = Conditioner(s.text_dim, s.condition)
+        self.join = nn.Linear(s.channels + s.condition, s.channels)
+        self.blocks = nn.ModuleList(
+            FusionBlock(s.channels, s.condition, s.heads, s.context, s.grid, s.pool) for _ in range(s.blocks)
+        )
+        self.decoder = FilmDecoder(s.channels, s.width, s.condition, s.grid)
+        self.register_buffer("direction", torch.tensor(s.pulse_direction), persistent=False)
+        self.register_buffer("prior", skin_prior(2 * s.grid), persistent=False)
+
+    def init_state(self, batch: int) -> State:
+        """State at the start of a stream, and the one source of its names and shapes."""
+        positions = self.settings.grid**2
+        state = {
+            "front_end": self.front_end.init_past(batch, positions),
+            "encoder": self.encoder.init_past(batch, positions),
+            "age": torch.zeros(batch, 1),
+        }
+        for index, block in enumerate(self._fusion()):
+            state[f"window{index}"] = block.init_past(batch)
+        return state
+
+    def forward(
+        self,
+        crop: Tensor,
+        text: Tensor,
+        phase: Tensor,
+        strength: Tensor,
+        dt: Tensor,
+        masking: Tensor,
+        state: State,
+    ) -> tuple[Edit, State]:
+        """``crop`` (B, T, 3, S, S) R, G, B in 0..1; ``text`` (B, D); ``phase`` (B, T, 2) cos and sin;
+        ``strength`` (B, T, 1); ``dt`` (B, T, 1) seconds; ``masking`` (B, T, 3, 3, 3) relative colour
+        noise on a 3 × 3 grid over the crop, shown on skin only."""
+        following: State = {}
+        cells = cell_means(crop)
+        signals, following["front_end"] = self.front_end(cells, dt, state["front_end"])
+        z, fine, following["encoder"] = self.encoder(crop, signals.features, state["encoder"])
+        condition = self.conditioner(text, phase, strength, dt)
+        z = self.join(torch.cat([z, condition.unsqueeze(2).expand(-1, -1, z.shape[2], -1)], dim=-1))
+        for index, block in enumerate(self._fusion()):
+            key = f"window{index}"
+            z, following[key] = block(z, condition, state[key], state["age"])
+        following["age"] = grow_age(state["age"], crop.shape[1], self.settings.context)
+        mix, residual, logit = self.decoder(z, fine, condition)
+        logit = logit * 4.0 + self.prior
+        skin = torch.sigmoid(logit)
+        removal = skin * self._removal(signals.estimate, mix, residual)
+        wanted = skin * (strength * wanted_wave(phase) * self.direction)[..., None, None]
+        noise = skin * _resize(masking, skin.shape[-1])
+        gain = _resize(removal + wanted + noise, self.settings.crop)
+        return Edit(gain, removal, wanted, logit), following
+
+    def _fusion(self) -> list[FusionBlock]:
+        return [block for block in self.blocks if isinstance(block, FusionBlock)]
+
+    def _removal(self, estimate: Tensor, mix: Tensor, residual: Tensor) -> Tensor:
+        """Relative change that takes the estimated pulse out, before the skin map (B, T, 3, 2g, 2g).
+
+        The estimate of each cell and of the whole face (pooled by learned weights) are mixed by colour
+        matrices that the network sets for each cell and frame; the residual is what it adds of its own.
+        """
+        grid, opponent = self.settings.grid, self.front_end.opponent
+        local, overall, logit = torch.split(mix, [9, 9, 1], dim=-1)
+        weight = torch.softmax(logit + F.avg_pool2d(self.prior, 2).reshape(-1, 1), dim=2)
+        pooled = (weight * estimate).sum(dim=2, keepdim=True)
+        own = estimate + (local.unflatten(-1, (3, 3)) @ estimate.unsqueeze(-1)).squeeze(-1)
+        shared = (overall.unflatten(-1, (3, 3)) @ pooled.unsqueeze(-1)).squeeze(-1)
+        rgb = (own + shared) @ opponent
+        cells = rgb.transpose(2, 3).unflatten(-1, (grid, grid))
+        total = _resize(cells, 2 * grid) + 0.01 * residual
+        limit = self.settings.limit
+        return -limit * torch.tanh(total / limit)
+
+
+def _resize(x: Tensor, size: int) -> Tensor:
+    """Bilinear enlargement of the last two axes of (B, T, C, h, w)."""
+    batch, frames = x.shape[:2]
+    y = F.interpolate(x.flatten(0, 1), size=(size, size), mode="bilinear", align_corners=False)
+    return y.unflatten(0, (batch, frames))
+
+
+def skin_prior(size: int) -> Tensor:
+    """Logit of a soft ellipse where a centred face is, +4 inside to −6 in the corners: (1, size, size)."""
+    axis = (torch.arange(size) + 0.5) / size * 2.0 - 1.0
+    radius = torch.sqrt((axis[None, :] / 0.72) ** 2 + (axis[:, None] / 0.92) ** 2)
+    return ((1.0 - radius) * 12.0).clamp(-6.0, 4.0).unsqueeze(0)
