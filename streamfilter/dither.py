@@ -23,6 +23,7 @@ FloatMap = npt.NDArray[np.float32]
 _LEVELS = 256
 _LATTICE_X = 193  # 256 / plastic number, odd: visits every level
 _LATTICE_Y = 147  # 256 / plastic number squared, odd
+_STRIP = 16384  # samples worked on at once: its buffers stay in the cache
 _GOLDEN = 159  # 256 / golden ratio, odd
 
 
@@ -62,8 +63,7 @@ def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, 
     across = ((columns * _LATTICE_X) % _LEVELS).astype(np.uint8)
     between = (0.5 + (phase // _LEVELS) * _GOLDEN / _LEVELS) % 1.0
     circle = ((np.arange(_LEVELS) + max(between, 1e-3)) / _LEVELS - 0.5).astype(np.float32)
-    levels: FloatMap = cv2.LUT(down[:, None] + across[None, :], circle)
-    return levels
+    return np.asarray(cv2.LUT(down[:, None] + across[None, :], circle), np.float32)
 
 
 def add_dithered(
@@ -74,8 +74,15 @@ def add_dithered(
     Over the phases the mean of the result is ``plane + offset`` wherever it is not held; where the offset
     is zero the plane is returned as it is.
     """
-    noise = thresholds(dither, (plane.shape[0], plane.shape[1]), top, left, phase)
-    moves = cv2.scaleAdd(offset, 1.0 / dither.step, noise)
-    if dither.step > 1:
-        moves = cv2.multiply(np.rint(moves, out=moves), float(dither.step))
-    return np.asarray(cv2.add(plane, moves, dtype=cv2.CV_8U), np.uint8)
+    moved = np.empty_like(plane)
+    height, width = plane.shape
+    strip = max(1, _STRIP // max(width, 1))
+    for start in range(0, height, strip):
+        rows = slice(start, min(height, start + strip))
+        noise = thresholds(dither, (rows.stop - start, width), top + start, left, phase)
+        moves = np.asarray(cv2.scaleAdd(offset[rows], 1.0 / dither.step, noise, dst=noise), np.float32)
+        if dither.step > 1:
+            np.rint(moves, out=moves)
+            moves *= dither.step
+        cv2.add(plane[rows], moves, dst=moved[rows], dtype=cv2.CV_8U)
+    return moved

@@ -23,7 +23,8 @@ def flat_frame(width: int, height: int, color: ColorSpec) -> Frame:
     matrix, offset = rgb_to_yuv_matrix(color)
     y, u, v = np.rint(matrix @ RGB + offset)
     half = ((height + 1) // 2, (width + 1) // 2)
-    planes = [np.full(shape, level, np.uint8) for shape, level in zip(((height, width), half, half), (y, u, v))]
+    shapes = ((height, width), half, half)
+    planes = [np.full(shape, level, np.uint8) for shape, level in zip(shapes, (y, u, v), strict=True)]
     return Frame(*planes, pts=0, time_base=Fraction(1, 30), color=color)
 
 
@@ -56,7 +57,11 @@ def test_zero_gain_changes_nothing() -> None:
     frame = Frame(y, c, c[::-1].copy(), 0, Fraction(1, 30), ColorSpec())
     for index in range(300):
         out = apply_gain(frame, constant_gain(0, 0, 0), flat_crop(), FaceBox(80.3, 60.7, 100.5), index=index)
-        assert np.array_equal(out.y, frame.y) and np.array_equal(out.u, frame.u) and np.array_equal(out.v, frame.v)
+        assert (
+            np.array_equal(out.y, frame.y)
+            and np.array_equal(out.u, frame.u)
+            and np.array_equal(out.v, frame.v)
+        )
 
 
 @settings(max_examples=40, deadline=None)
@@ -79,7 +84,9 @@ def test_nothing_outside_the_box_changes(
         assert plane.shape == old.shape and plane.dtype == np.uint8
         if rows.size:
             assert rows.min() >= (cy - size / 2) / scale - 1 and rows.max() <= (cy + size / 2) / scale + 1
-            assert columns.min() >= (cx - size / 2) / scale - 1 and columns.max() <= (cx + size / 2) / scale + 1
+            assert (
+                columns.min() >= (cx - size / 2) / scale - 1 and columns.max() <= (cx + size / 2) / scale + 1
+            )
     for plane, old in zip((frame.y, frame.u, frame.v), before, strict=True):
         assert np.array_equal(plane, old)
 
@@ -98,7 +105,9 @@ def test_the_edit_fades_at_the_border_of_the_box() -> None:
 
 def test_levels_are_held_to_eight_bits() -> None:
     frame = flat_frame(100, 100, ColorSpec(full_range=True))
-    bright = frame.with_planes(np.full_like(frame.y, 254), np.full_like(frame.u, 1), np.full_like(frame.v, 255))
+    bright = frame.with_planes(
+        np.full_like(frame.y, 254), np.full_like(frame.u, 1), np.full_like(frame.v, 255)
+    )
     out = apply_gain(bright, constant_gain(0.5, 0.5, -0.5), flat_crop(), FaceBox(50.0, 50.0, 90.0))
     assert out.y[50, 50] == 255
     assert out.y.min() >= 254

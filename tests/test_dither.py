@@ -18,7 +18,9 @@ from streamfilter.dither import PlaneDither, add_dithered, thresholds
     turn=st.sampled_from([1, 37, 159]),
     start=st.integers(0, 5000),
 )
-def test_mean_over_the_phases_is_the_offset(offset: float, block: int, step: int, turn: int, start: int) -> None:
+def test_mean_over_the_phases_is_the_offset(
+    offset: float, block: int, step: int, turn: int, start: int
+) -> None:
     kind = PlaneDither(block=block, step=step, turn=turn)
     plane = np.full((17, 13), 120, np.uint8)
     shift = np.full(plane.shape, offset, np.float32)
@@ -50,7 +52,9 @@ def test_whole_levels_pass_untouched(block: int) -> None:
 def test_patch_mean_is_evener_than_noise() -> None:
     offset, size = 0.37, 32
     plane, shift = np.full((size, size), 50, np.uint8), np.full((size, size), offset, np.float32)
-    errors = [add_dithered(plane, shift, PlaneDither(), phase=159 * n).mean() - 50 - offset for n in range(128)]
+    errors = [
+        add_dithered(plane, shift, PlaneDither(), phase=159 * n).mean() - 50 - offset for n in range(128)
+    ]
     independent = np.sqrt(offset * (1 - offset)) / size
     assert np.std(errors) < 0.25 * independent
 
