@@ -124,7 +124,7 @@ class PhysioLatent(nn.Module):
         wanted = skin * (strength * wanted_wave(phase) * self.direction)[..., None, None]
         noise = skin * _resize(masking, skin.shape[-1])
         gain = _resize(removal + wanted + noise, self.settings.crop)
-        return Edit(gain, removal, wanted, logit), following
+        return Edit(gain, removal, wanted, logit), {name: following[name] for name in state}
 
     def _fusion(self) -> list[FusionBlock]:
         return [block for block in self.blocks if isinstance(block, FusionBlock)]

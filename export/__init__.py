@@ -1,0 +1,1 @@
+"""Checkpoint → artifact: the only way from the training side to the runtime."""
