@@ -1,0 +1,1 @@
+"""Sinks for frames behind one small protocol."""
