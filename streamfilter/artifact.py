@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import os
 import zipfile
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -104,7 +103,7 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     check_manifest(complete, folder / MANIFEST)
     staged = folder / (MANIFEST + ".part")
     staged.write_text(format_manifest(complete), encoding="utf-8")
-    os.replace(staged, folder / MANIFEST)
+    staged.replace(folder / MANIFEST)
     return complete
 
 
@@ -116,15 +115,15 @@ def _read(folder: Path, name: str) -> bytes:
             f"{folder} holds no {name}: give a complete artifact folder, or export it again"
         ) from None
     except OSError as error:
-        raise ArtifactError(f"{folder / name} cannot be read ({error.strerror}): check its permissions") from error
+        raise ArtifactError(
+            f"{folder / name} cannot be read ({error.strerror}): check its permissions"
+        ) from error
 
 
 def _read_verified(folder: Path, name: str, digest: str) -> bytes:
     content = _read(folder, name)
     if hashlib.sha256(content).hexdigest() != digest:
-        raise ArtifactError(
-            f"{folder / name} is damaged (its sha256 is not the manifest's): copy or export the artifact again"
-        )
+        raise ArtifactError(f"{folder / name} is damaged (wrong sha256): copy or export the artifact again")
     return content
 
 
@@ -133,7 +132,9 @@ def _parse_conditioning(content: bytes, source: Path) -> Conditioning:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             bpm, embedding = arrays["bpm"], arrays["embedding"]
     except (KeyError, ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ArtifactError(f"{source} holds no arrays bpm and embedding: export the artifact again") from error
+        raise ArtifactError(
+            f"{source} holds no arrays bpm and embedding: export the artifact again"
+        ) from error
     if not (bpm.ndim == 1 and embedding.ndim == 2 and 0 < len(bpm) == len(embedding)):
         raise ArtifactError(
             f"{source}: bpm {bpm.shape} and embedding {embedding.shape} should be (N,) and (N, D): "
@@ -148,7 +149,9 @@ def _parse_conditioning(content: bytes, source: Path) -> Conditioning:
 
 def _check_conditioning(conditioning: Conditioning, manifest: Manifest, folder: Path) -> None:
     if tuple(conditioning.bpm.tolist()) != manifest.bpm_grid:
-        raise ArtifactError(f"{folder}: {CONDITIONING} and {MANIFEST} differ in their heart rates: export it again")
+        raise ArtifactError(
+            f"{folder}: {CONDITIONING} and {MANIFEST} differ in their heart rates: export it again"
+        )
     wanted = next(spec.shape for spec in manifest.inputs if spec.name == TEXT)
     if wanted != (1, conditioning.embedding.shape[1]):
         raise ArtifactError(

@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict, fields
+from itertools import pairwise
 from pathlib import Path
 
 from streamfilter.contract import (
@@ -96,7 +97,7 @@ def check_manifest(manifest: Manifest, source: Path) -> None:
     if not 0 <= manifest.masking <= 0.1:
         raise _bad(source, f"masking {manifest.masking} is outside 0 to 0.1")
     grid = manifest.bpm_grid
-    if not grid or any(high <= low for low, high in zip(grid, grid[1:], strict=False)):
+    if not grid or any(high <= low for low, high in pairwise(grid)):
         raise _bad(source, "bpm_grid is empty or does not increase")
     _check_tensors(manifest, source)
 
@@ -112,8 +113,9 @@ def _check_tensors(manifest: Manifest, source: Path) -> None:
     if text is None or len(text.shape) != 2 or text.shape[0] != 1 or text.dtype != "float32":
         raise _bad(source, f"input {TEXT!r} should be (1, D) float32")
     _expect(outputs, TensorSpec(GAIN, picture, "float32"), source)
-    states = {name.removeprefix(STATE_PREFIX) for name in inputs.keys() - set(STEP_INPUTS)}
-    if foreign := sorted(name for name in inputs.keys() - set(STEP_INPUTS) if not name.startswith(STATE_PREFIX)):
+    rest = inputs.keys() - set(STEP_INPUTS)
+    states = {name.removeprefix(STATE_PREFIX) for name in rest}
+    if foreign := sorted(name for name in rest if not name.startswith(STATE_PREFIX)):
         raise _bad(source, f"inputs that no engine would feed: {', '.join(foreign)}")
     for state in sorted(states):
         spec = inputs[STATE_PREFIX + state]

@@ -1,0 +1,61 @@
+"""Which engine runs the artifact: the one that was asked for, or the fastest that is installed."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from streamfilter.artifact import Artifact
+from streamfilter.engine.base import Engine
+from streamfilter.errors import EngineError, UsageError
+
+AUTO = "auto"
+ONNXRUNTIME = "onnxruntime"
+OPENVINO = "openvino"
+ENGINE_NAMES = (AUTO, ONNXRUNTIME, OPENVINO)
+
+
+def open_engine(artifact: Artifact, name: str = AUTO, threads: int = 1) -> Engine:
+    """Load the artifact into an engine; its ``name`` and ``reason`` say which and why.
+
+    ``auto`` takes OpenVINO where it is installed (1.5 to 3 times faster on the CPU) and ONNX Runtime where it
+    is not. The choice is made once: an engine that is there and fails is an error, another one does not
+    take its place in silence. ``threads`` is the number of threads that a step may use, at least 1.
+
+    Raises UsageError for an unknown name or thread count, EngineError where the engine is not installed or
+    refuses the graph, ArtifactError where the graph is not what the manifest promises.
+    """
+    if name not in ENGINE_NAMES:
+        raise UsageError(f"there is no engine {name!r}: choose one of {', '.join(ENGINE_NAMES)}")
+    if threads < 1:
+        raise UsageError(f"an engine needs at least 1 thread, not {threads}")
+    reason = "asked for"
+    if name == AUTO:
+        installed = find_spec("openvino") is not None
+        name = OPENVINO if installed else ONNXRUNTIME
+        reason = "fastest installed" if installed else "OpenVINO is not installed"
+    return (
+        _open_openvino(artifact, threads, reason)
+        if name == OPENVINO
+        else _open_ort(artifact, threads, reason)
+    )
+
+
+def _open_ort(artifact: Artifact, threads: int, reason: str) -> Engine:
+    from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
+
+    return OnnxRuntimeEngine(artifact, threads, reason)
+
+
+def _open_openvino(artifact: Artifact, threads: int, reason: str) -> Engine:
+    if find_spec("openvino") is None:
+        raise EngineError(
+            "OpenVINO is not installed: pip install 'physio-cam[openvino]', or --engine onnxruntime"
+        )
+    try:
+        from streamfilter.engine.openvino_cpu import OpenVinoEngine
+    except ImportError as error:
+        raise EngineError(
+            f"OpenVINO is installed but does not start ({error}): reinstall it with "
+            "pip install --force-reinstall openvino, or take --engine onnxruntime"
+        ) from error
+    return OpenVinoEngine(artifact, threads, reason)
