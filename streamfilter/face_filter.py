@@ -1,0 +1,159 @@
+"""The filter of a video: find the faces, let the network propose an edit for each, write it into the planes.
+
+One :class:`FaceStream` holds all that belongs to one face: the network's state, the wanted pulse's clock,
+the masking noise. A face that the tracker loses while its skin is still there goes on being edited where it
+was; only when the skin has gone is it let go.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from streamfilter import contract
+from streamfilter.artifact import Artifact, load_artifact
+from streamfilter.clock import ClockState, PulseClock
+from streamfilter.composite import apply_gain
+from streamfilter.config import FilterSettings
+from streamfilter.dither import Dither
+from streamfilter.engine import Engine, State, open_engine
+from streamfilter.face.box import FaceBox, overlap
+from streamfilter.face.crop import crop_rgb
+from streamfilter.face.finder import FaceFinder
+from streamfilter.frame import Frame
+from streamfilter.masking import Masking
+from streamfilter.masking import State as NoiseState
+from streamfilter.shield import shield_box
+from streamfilter.skin import Tone, shows_skin, skin_tone
+
+LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
+_SAME_PLACE = 0.3  # overlap of a new face with one that is held: it is the same face
+
+
+@dataclass(frozen=True, slots=True)
+class FilteredFrame:
+    """A frame that may leave: every face in it is edited, or covered by the shield.
+
+    ``faces`` is how many were edited, ``shielded`` says why something is covered (None: nothing is).
+    """
+
+    frame: Frame
+    faces: int
+    shielded: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceStream:
+    """All state of one face, between two frames. ``born`` and ``seconds`` are capture times."""
+
+    box: FaceBox
+    engine: State
+    clock: ClockState
+    noise: NoiseState
+    born: float
+    seconds: float
+    tone: Tone | None
+
+
+class VideoFilter:
+    """Edits every face of a stream of frames, in order. Not for use by several threads at once."""
+
+    def __init__(
+        self, settings: FilterSettings, artifact: Artifact, engine: Engine, finder: FaceFinder | None = None
+    ) -> None:
+        """Takes over ``engine`` and closes it. Raises EngineError where the face detector cannot load."""
+        self.engine = engine
+        self._artifact = artifact
+        self._settings = settings
+        self._finder = finder or FaceFinder()
+        seeds = np.random.SeedSequence(settings.seed)
+        clock, noise, dither = (np.random.default_rng(seed) for seed in seeds.spawn(3))
+        manifest = artifact.manifest
+        self._clock = PulseClock(clock, settings.hr_variability)
+        self._masking = Masking(noise, manifest.masking, manifest.pulse_direction)
+        self._dither = Dither(seed=int(dither.integers(256)))
+        self._period = 1.0 / manifest.nominal_fps
+        self._size = manifest.crop_size
+        self._streams: Mapping[int, FaceStream] = {}
+        self._index = 0
+
+    def set_target(self, bpm: float) -> None:
+        """Show another heart rate from the next frame on; the phase runs on. Raises UsageError."""
+        self._settings = replace(self._settings, target_bpm=bpm)
+
+    def process(self, frame: Frame) -> FilteredFrame:
+        """Edit one frame. Raises EngineError where the network fails: show the shield, then go on."""
+        boxes = {face.id: face.box for face in self._finder.find(frame)}
+        streams = self._with_held(frame, boxes)
+        edited, shielded, following = frame, None, {}
+        for number, (face, box) in enumerate(boxes.items()):
+            stream = streams.get(face) or self._start(box, frame.seconds)
+            if number >= self._settings.max_faces:
+                edited, shielded = shield_box(edited, box), "more faces than max_faces"
+                continue
+            edited, following[face] = self._edit(edited, frame, replace(stream, box=box))
+            if frame.seconds - stream.born < self._settings.settle_seconds:
+                edited, shielded = shield_box(edited, box), "settling"
+        self._streams = following
+        self._index += 1
+        return FilteredFrame(edited, len(following), shielded)
+
+    def close(self) -> None:
+        """Free the engine."""
+        self.engine.close()
+
+    def _with_held(self, frame: Frame, boxes: dict[int, FaceBox]) -> Mapping[int, FaceStream]:
+        """The streams by face; adds to ``boxes`` faces that the tracker gave up but whose skin is there."""
+        streams = dict(self._streams)
+        for face, stream in self._streams.items():
+            if face in boxes:
+                continue
+            heirs = [new for new, box in boxes.items() if overlap(box, stream.box) > _SAME_PLACE]
+            if heirs:
+                for heir in heirs[:1]:
+                    streams.setdefault(heir, stream)
+            elif stream.tone is not None and shows_skin(crop_rgb(frame, stream.box, self._size), stream.tone):
+                boxes[face] = stream.box
+        return streams
+
+    def _start(self, box: FaceBox, seconds: float) -> FaceStream:
+        clock = self._clock.start(self._settings.target_bpm)
+        born = seconds - self._period
+        return FaceStream(box, self.engine.init_state(), clock, self._masking.start(), seconds, born, None)
+
+    def _edit(self, target: Frame, source: Frame, stream: FaceStream) -> tuple[Frame, FaceStream]:
+        seconds = source.seconds
+        step = min(max(seconds - stream.seconds, 1e-3), LONGEST_STEP)
+        crop = crop_rgb(source, stream.box, self._size)
+        phase, clock = self._clock.advance(stream.clock, seconds, self._settings.target_bpm)
+        noise, noise_state = self._masking.step(stream.noise, step)
+        inputs = {
+            contract.CROP: crop[None],
+            contract.TEXT: self._artifact.text(clock.bpm),
+            contract.PHASE: _row(math.cos(phase), math.sin(phase)),
+            contract.STRENGTH: _row(self._settings.strength),
+            contract.DT: _row(step),
+            contract.MASKING: noise[None],
+        }
+        gain, state = self.engine.step(inputs, stream.engine)
+        edited = apply_gain(target, gain[0], crop, stream.box, self._dither, self._index)
+        tone = skin_tone(crop) if stream.tone is None else stream.tone
+        return edited, FaceStream(stream.box, state, clock, noise_state, stream.born, seconds, tone)
+
+
+def build_filter(settings: FilterSettings) -> VideoFilter:
+    """Artifact, engine and detector as the settings name them.
+
+    Raises ArtifactError for a missing or damaged artifact, EngineError where no engine can run it.
+    """
+    artifact = load_artifact(settings.artifact)
+    artifact.text(settings.target_bpm)
+    return VideoFilter(settings, artifact, open_engine(artifact, settings.engine, settings.threads))
+
+
+def _row(*values: float) -> npt.NDArray[np.float32]:
+    return np.array([values], np.float32)
