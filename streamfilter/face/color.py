@@ -23,7 +23,8 @@ _LUMA_WEIGHTS = {"bt601": (0.299, 0.114), "bt709": (0.2126, 0.0722)}
 def rgb_to_yuv_matrix(color: ColorSpec) -> tuple[Matrix3, Vector3]:
     """``(matrix (3, 3), offset (3,))``, float64, read-only, such that YUV = matrix @ RGB + offset.
 
-    Y, U, V are in 8-bit levels, R, G, B in 0..1. Limited range: Y spans 16..235, U and V 16..240 around 128. Full range: 0..255 around 128 (JFIF).
+    Y, U, V are in 8-bit levels, R, G, B in 0..1. Limited range: Y spans 16..235, U and V 16..240
+    around 128. Full range: 0..255 around 128 (JFIF).
     """
     kr, kb = _LUMA_WEIGHTS[color.matrix]
     y = np.array([kr, 1.0 - kr - kb, kb])
@@ -38,7 +39,7 @@ def rgb_to_yuv_matrix(color: ColorSpec) -> tuple[Matrix3, Vector3]:
 def yuv_to_rgb_matrix(color: ColorSpec) -> tuple[Matrix3, Vector3]:
     """The inverse, in the same units: RGB = matrix @ YUV + offset; (3, 3) and (3,), float64, read-only."""
     forward, offset = rgb_to_yuv_matrix(color)
-    inverse = np.linalg.inv(forward)
+    inverse = np.linalg.inv(forward).astype(np.float64)
     return _frozen(inverse), _frozen(-inverse @ offset)
 
 

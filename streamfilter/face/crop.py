@@ -7,6 +7,8 @@ mean changes smoothly as the box glides. Reading it beyond its ends by extrapola
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -48,12 +50,12 @@ def crop_planes(frame: Frame, box: FaceBox, size: int = CROP_SIZE) -> Cells:
 
 
 def cell_means(plane: Plane, x: Cells, y: Cells) -> Cells:
-    """Means (len(y) - 1, len(x) - 1) of a plane over the grid of cells between increasing edges x and y (pixels)."""
+    """Means (len(y) - 1, len(x) - 1) of a plane over the cells between increasing edges x and y (pixels)."""
     x0, x1 = _reach(x, plane.shape[1])
     y0, y1 = _reach(y, plane.shape[0])
     part = plane[y0:y1, x0:x1]
     depth = cv2.CV_32S if part.size < 2**23 else cv2.CV_64F  # 2**23 * 255 < 2**31
-    integral = cv2.integral(part, sdepth=depth)
+    integral = np.asarray(cv2.integral(part, sdepth=depth))
     rows = _between(integral, y - y0)
     cells = _between(rows.T, x - x0).T
     return np.asarray(cells / np.diff(y)[:, None] / np.diff(x)[None, :])
@@ -65,7 +67,7 @@ def _reach(edges: Cells, length: int) -> tuple[int, int]:
     return low, int(np.clip(np.ceil(edges[-1]), low + 1, length))
 
 
-def _between(integral: npt.NDArray[np.int32] | Cells, edges: Cells) -> Cells:
+def _between(integral: npt.NDArray[Any], edges: Cells) -> Cells:
     """Sums along axis 0 between consecutive edges, from the running sum at whole pixels."""
     low = np.clip(np.floor(edges), 0, integral.shape[0] - 2).astype(np.intp)
     part = (edges - low)[:, None]
@@ -74,7 +76,7 @@ def _between(integral: npt.NDArray[np.int32] | Cells, edges: Cells) -> Cells:
 
 
 def skin_prior(size: int = CROP_SIZE) -> npt.NDArray[np.float32]:
-    """Where the skin of a face usually lies in its box: (size, size) float32, 1 inside a soft oval, 0 outside."""
+    """Where the skin usually lies in a box: (size, size) float32, 1 inside a soft oval, 0 outside."""
     at = (np.arange(size) + 0.5) / size - 0.5
     x, y = at[None, :] / _OVAL[0], (at[:, None] - _OVAL_DROP) / _OVAL[1]
     return (1.0 / (1.0 + np.exp((np.hypot(x, y) - 1.0) / _OVAL_EDGE))).astype(np.float32)

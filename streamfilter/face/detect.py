@@ -28,7 +28,7 @@ _LIKELY_LOGIT = 80.0  # sigmoid saturates long before; keeps exp() from overflow
 
 @dataclass(frozen=True, slots=True)
 class Detection:
-    """One face. ``box`` is (left, top, width, height) in pixels of the picture that was searched, brow to chin.
+    """One face. ``box`` is (left, top, width, height), brow to chin, in pixels of the searched picture.
 
     ``score`` is 0..1. ``keypoints`` are six (x, y): right eye, left eye (of the person), nose tip, mouth,
     right ear, left ear.
@@ -47,10 +47,13 @@ class DetectorSettings:
     blend_iou: float = 0.3
 
 
+DEFAULTS = DetectorSettings()
+
+
 class FaceDetector:
     """The detector's session; holds no state between pictures. One thread, about 6 ms a picture."""
 
-    def __init__(self, settings: DetectorSettings = DetectorSettings()) -> None:
+    def __init__(self, settings: DetectorSettings = DEFAULTS) -> None:
         """Load the weights that ship with the package. Raises EngineError when they cannot be loaded."""
         self.settings = settings
         options = ort.SessionOptions()
@@ -75,7 +78,7 @@ class FaceDetector:
         return self._search(small, width / shape[0], height / shape[1])
 
     def detect_frame(self, frame: Frame) -> list[Detection]:
-        """Faces of a frame, best first, in pixels of its luma plane. Only a small picture is converted to RGB."""
+        """Faces of a frame, best first, in pixels of its luma plane. Only a small copy becomes RGB."""
         small = small_rgb(frame)
         return self._search(small, frame.width / small.shape[1], frame.height / small.shape[0])
 
@@ -126,7 +129,7 @@ def _anchors() -> npt.NDArray[np.float64]:
 
 
 def _blend(points: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], iou: float) -> list[Detection]:
-    """Weighted non-maximum suppression: each best answer becomes the score-weighted mean of those that overlap it."""
+    """Weighted non-maximum suppression: each best answer is averaged with those it overlaps."""
     low, high = points[:, 0] - points[:, 1] / 2, points[:, 0] + points[:, 1] / 2
     area = np.prod(points[:, 1], axis=1)
     found = []
