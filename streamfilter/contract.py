@@ -42,7 +42,8 @@ class Manifest:
     ``files`` maps each file of the artifact to its sha256. ``crop_size`` is S of the crop, ``context``
     the number of past frames that the graph looks back over, ``nominal_fps`` the rate it was trained at.
     ``bpm_grid`` lists the heart rates (beats a minute) that ``conditioning.npz`` holds a row for.
-    ``masking`` is the level (relative, rms) of the random in-band colour change that the runtime adds.
+    ``masking`` is the level (relative, rms) of the random in-band colour change that the runtime adds,
+    ``pulse_direction`` the relative amplitudes of the wanted pulse in R, G, B.
     """
 
     format_version: int
@@ -56,6 +57,7 @@ class Manifest:
     bpm_grid: tuple[int, ...]
     text_encoder: str
     masking: float
+    pulse_direction: tuple[float, float, float]
     training: dict[str, object]
     measured: dict[str, object]
     licence: str

@@ -15,6 +15,7 @@ from streamfilter.contract import (
     DT,
     FORMAT_VERSION,
     GAIN,
+    MASKING,
     NEXT_PREFIX,
     PHASE,
     STATE_PREFIX,
@@ -73,6 +74,7 @@ def parse_manifest(content: bytes, source: Path) -> Manifest:
         bpm_grid=_bpm_grid(data["bpm_grid"], source),
         text_encoder=_text(data, "text_encoder", source),
         masking=_number(data, "masking", source),
+        pulse_direction=_colours(data["pulse_direction"], source),
         training=_object(data, "training", source),
         measured=_object(data, "measured", source),
         licence=_text(data, "licence", source),
@@ -107,7 +109,7 @@ def _check_tensors(manifest: Manifest, source: Path) -> None:
     outputs = _by_name(manifest.outputs, "outputs", source)
     size = manifest.crop_size
     picture = (1, 3, size, size)
-    for name, shape in ((CROP, picture), (PHASE, (1, 2)), (STRENGTH, (1, 1)), (DT, (1, 1))):
+    for name, shape in ((CROP, picture), (PHASE, (1, 2)), (STRENGTH, (1, 1)), (DT, (1, 1)), (MASKING, (1, 3, 3, 3))):
         _expect(inputs, TensorSpec(name, shape, "float32"), source)
     text = inputs.get(TEXT)
     if text is None or len(text.shape) != 2 or text.shape[0] != 1 or text.dtype != "float32":
@@ -196,6 +198,13 @@ def _tensor(entry: object, key: str, source: Path) -> TensorSpec:
     if not isinstance(shape, list) or not all(type(side) is int and 0 < side <= 2**24 for side in shape):
         raise _bad(source, f"the shape of tensor {name!r} is not a list of positive whole numbers")
     return TensorSpec(name, tuple(shape), str(dtype))
+
+
+def _colours(value: object, source: Path) -> tuple[float, float, float]:
+    numbers = value if isinstance(value, list | tuple) else []
+    if len(numbers) != 3 or not all(type(part) in (int, float) and 0 <= part <= 0.1 for part in numbers):
+        raise _bad(source, "pulse_direction is not three numbers from 0 to 0.1")
+    return float(numbers[0]), float(numbers[1]), float(numbers[2])
 
 
 def _bpm_grid(value: object, source: Path) -> tuple[int, ...]:

@@ -17,6 +17,7 @@ from streamfilter.contract import (
     DT,
     FORMAT_VERSION,
     GAIN,
+    MASKING,
     PHASE,
     STEP_GRAPH,
     STRENGTH,
@@ -76,6 +77,7 @@ def tiny_tensors() -> tuple[tuple[TensorSpec, ...], tuple[TensorSpec, ...]]:
         TensorSpec(PHASE, (1, 2), "float32"),
         TensorSpec(STRENGTH, (1, 1), "float32"),
         TensorSpec(DT, (1, 1), "float32"),
+        TensorSpec(MASKING, (1, 3, 3, 3), "float32"),
         TensorSpec("state.mean", picture, "float32"),
         TensorSpec("state.count", (1,), "int64"),
     )
@@ -101,6 +103,7 @@ def tiny_manifest(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...
         bpm_grid=TINY_BPM,
         text_encoder="numeric",
         masking=0.0,
+        pulse_direction=(0.0022, 0.0052, 0.0036),
         training={"commit": "none"},
         measured={},
         licence="Apache-2.0",
