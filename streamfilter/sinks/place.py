@@ -10,14 +10,19 @@ from pathlib import Path
 from streamfilter.errors import SinkError, UsageError
 
 
+def check_parent(path: Path) -> None:
+    """Raises SinkError if the folder that ``path`` would stand in does not exist."""
+    if not path.parent.is_dir():
+        raise SinkError(f"the folder {path.parent} does not exist. Create it, or choose another output.")
+
+
 def check_output(path: Path, source: Path | None, overwrite: bool) -> None:
     """Refuses an output that would destroy something.
 
     Raises UsageError if it is the input itself, SinkError if it exists and ``overwrite`` is off, if it is no
     regular file, or if its folder does not exist.
     """
-    if not path.parent.is_dir():
-        raise SinkError(f"the folder {path.parent} does not exist. Create it, or choose another output.")
+    check_parent(path)
     if not path.exists():
         return
     if source is not None and source.exists() and path.samefile(source):

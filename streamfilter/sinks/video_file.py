@@ -7,16 +7,15 @@ from pathlib import Path
 from typing import cast
 
 import av
-import numpy as np
 from av.container import OutputContainer
 from av.video.frame import VideoFrame
-from av.video.plane import VideoPlane
 from av.video.stream import VideoStream
 
 from streamfilter.capture.source import SourceInfo
 from streamfilter.errors import SinkError
-from streamfilter.frame import Frame, Plane
+from streamfilter.frame import Frame
 from streamfilter.sinks.audio import AudioTracks
+from streamfilter.sinks.av_pictures import picture_of
 from streamfilter.sinks.codec_settings import CodecSettings
 from streamfilter.sinks.place import check_output, move_into_place, temporary_beside, write_error
 
@@ -54,7 +53,10 @@ class VideoFileSink:
         self._last_seconds = 0.0
         try:
             self._container: OutputContainer = av.open(
-                str(self._temporary), mode="w", format=_FORMATS[path.suffix.lower()], options={"avoid_negative_ts": "disabled"}
+                str(self._temporary),
+                mode="w",
+                format=_FORMATS[path.suffix.lower()],
+                options={"avoid_negative_ts": "disabled"},
             )
             self._stream: VideoStream = self._add_video(codec, settings, width, height)
             if info.media is not None:
@@ -137,24 +139,9 @@ class VideoFileSink:
                 f"a frame of {frame.width}x{frame.height} pixels came where {info.width}x{info.height} "
                 "were announced. Give frames of one size."
             )
-        picture = VideoFrame(info.width + self._pad[1], info.height + self._pad[0], "yuv420p")
-        luma = (
-            np.pad(frame.y, ((0, self._pad[0]), (0, self._pad[1])), mode="edge")
-            if any(self._pad)
-            else frame.y
-        )
-        for plane, pixels in zip(picture.planes, (luma, frame.u, frame.v), strict=True):
-            _fill(plane, pixels)
-        picture.pts = frame.pts
-        picture.time_base = frame.time_base
+        picture = picture_of(frame, *self._pad)
         picture.color_primaries = info.tags.primaries
         picture.color_trc = info.tags.transfer
         picture.colorspace = info.tags.matrix
         picture.color_range = info.tags.video_range
         return picture
-
-
-def _fill(plane: VideoPlane, pixels: Plane) -> None:
-    height, width = pixels.shape
-    rows = np.frombuffer(memoryview(plane), np.uint8)
-    rows[: plane.line_size * height].reshape(height, plane.line_size)[:, :width] = pixels
