@@ -13,7 +13,7 @@ CR_RANGE = (133.0, 173.0)
 DARKEST = 20.0  # luma below which camera noise decides the chroma
 
 
-def skin_mask(rgb: npt.NDArray[np.uint8]) -> Mask:
+def skin_mask(rgb: npt.NDArray[np.generic]) -> Mask:
     """Pixels of a picture (H, W, 3), R, G, B on 0..255, whose chroma is skin's: (H, W) bool.
 
     Chai & Ngan 1999, "Face segmentation using skin-color map in videophone applications": Cb in 77..127 and

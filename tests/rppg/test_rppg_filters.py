@@ -71,12 +71,15 @@ def test_analytic_signal(length: int) -> None:
 def test_resample_is_exact_on_lines(seed: int, fs: float, jitter: float) -> None:
     rng = np.random.default_rng(seed)
     seconds = 5.0 + (np.arange(120) + jitter * rng.uniform(-1, 1, 120)) / 30
-    rgb = np.outer(seconds, [1.0, -2.0, 3.0]) + [7, 8, 9]
+    rgb = np.add(np.outer(seconds, [1.0, -2.0, 3.0]), [7, 8, 9])
     out = resample(rgb, seconds, fs)
     grid = seconds[0] + np.arange(out.shape[0]) / fs
-    assert seconds[-1] - 1 / fs < grid[-1] + 1e-6 and grid[-1] <= seconds[-1] + 1e-6
+    assert seconds[-1] - 1 / fs < grid[-1] + 1e-6
+    assert grid[-1] <= seconds[-1] + 1e-6
     inner = slice(1, -1)  # an averaged end interval is cut short, so its centre moves
-    np.testing.assert_allclose(out[inner], (np.outer(grid, [1.0, -2.0, 3.0]) + [7, 8, 9])[inner], atol=1e-6)
+    np.testing.assert_allclose(
+        out[inner], np.add(np.outer(grid, [1.0, -2.0, 3.0]), [7, 8, 9])[inner], atol=1e-6
+    )
 
 
 def test_resample_does_not_alias() -> None:

@@ -19,7 +19,9 @@ def test_skin_of_every_tone(tone: tuple[int, int, int]) -> None:
 @pytest.mark.parametrize("colour", OTHERS)
 def test_not_skin(colour: tuple[int, int, int]) -> None:
     mask = skin_mask(np.full((4, 5, 3), colour, dtype=np.uint8))
-    assert mask.shape == (4, 5) and mask.dtype == np.bool_ and not mask.any()
+    assert mask.shape == (4, 5)
+    assert mask.dtype == np.bool_
+    assert not mask.any()
 
 
 def test_mean_over_mask_and_weights() -> None:
