@@ -133,7 +133,9 @@ def band_spectra(signal: Tensor, pulse: Pulse, settings: LeakSettings, harmonic:
     total = (x_real**2 + x_imag**2).sum(1)
     shape = (batch, *signal.shape[2:])
     return Spectra(
-        (total * scale[:, None]).reshape(shape), (explained * scale[:, None]).reshape(shape), power[:, 0] * scale
+        (total * scale[:, None]).reshape(shape),
+        (explained * scale[:, None]).reshape(shape),
+        power[:, 0] * scale,
     )
 
 
@@ -146,7 +148,7 @@ def _detrend(signal: Tensor, time: Tensor) -> Tensor:
 
 
 class Reading(NamedTuple):
-    """What an observer gets: the mixes (B, T, R, 4), which regions count (B, R), the pulse of those frames."""
+    """What an observer gets: mixes (B, T, R, 4), which regions count (B, R), the pulse of those frames."""
 
     mixes: Tensor
     valid: Tensor

@@ -11,9 +11,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import Tensor, nn
-
 from streamfilter.errors import UsageError
+from torch import Tensor, nn
 
 # Mean and spread of ImageNet's R, G, B in 0..1, which the usual backbones expect.
 IMAGE_MEAN = (0.485, 0.456, 0.406)
@@ -91,7 +90,9 @@ def load_lpips(weights: Path, widths: Sequence[int] = (64, 128, 256)) -> Lpips:
         backbone.load_state_dict(content["backbone"])
         heads = [torch.as_tensor(head).flatten() for head in content["heads"]]
     except (KeyError, RuntimeError, TypeError) as error:
-        raise UsageError(f"the LPIPS weights at {weights} do not fit widths {tuple(widths)}: {error}") from error
+        raise UsageError(
+            f"the LPIPS weights at {weights} do not fit widths {tuple(widths)}: {error}"
+        ) from error
     if [head.numel() for head in heads] != list(widths):
         raise UsageError(f"the LPIPS heads in {weights} do not fit widths {tuple(widths)}")
     return Lpips(backbone, heads)

@@ -15,7 +15,6 @@ from typing import NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
-
 from streamfilter.errors import UsageError
 
 Array = NDArray[np.float32]
