@@ -109,7 +109,13 @@ def _check_tensors(manifest: Manifest, source: Path) -> None:
     outputs = _by_name(manifest.outputs, "outputs", source)
     size = manifest.crop_size
     picture = (1, 3, size, size)
-    for name, shape in ((CROP, picture), (PHASE, (1, 2)), (STRENGTH, (1, 1)), (DT, (1, 1)), (MASKING, (1, 3, 3, 3))):
+    for name, shape in (
+        (CROP, picture),
+        (PHASE, (1, 2)),
+        (STRENGTH, (1, 1)),
+        (DT, (1, 1)),
+        (MASKING, (1, 3, 3, 3)),
+    ):
         _expect(inputs, TensorSpec(name, shape, "float32"), source)
     text = inputs.get(TEXT)
     if text is None or len(text.shape) != 2 or text.shape[0] != 1 or text.dtype != "float32":

@@ -1,4 +1,4 @@
-"""Shared fixtures: a tiny artifact that keeps the contract and whose arithmetic is known, and the shared data."""
+"""Shared fixtures: a tiny artifact with known arithmetic that keeps the contract, and the shared data."""
 
 from __future__ import annotations
 
@@ -48,6 +48,7 @@ def tiny_artifact(tmp_path_factory: pytest.TempPathFactory) -> Path:
     With the state ``mean`` (1, 3, 72, 72) and ``count`` (1,) int64, its step is::
 
         gain       = 0.02 (state.mean - crop) + 0.01 strength cos(phase) + 0.0001 mean(text)
+                     + mean of masking over its 3 x 3 grid, for each of R, G, B
         next.mean  = state.mean + dt (crop - state.mean)
         next.count = state.count + 1
 
@@ -127,6 +128,7 @@ def tiny_graph(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) 
         helper.make_tensor("one", TensorProto.INT64, [1], [1]),
         helper.make_tensor("first", TensorProto.INT64, [1], [0]),
         helper.make_tensor("axes", TensorProto.INT64, [1], [1]),
+        helper.make_tensor("grid", TensorProto.INT64, [2], [2, 3]),
         helper.make_tensor("picture", TensorProto.INT64, [4], [1, 1, 1, 1]),
     ]
     node = helper.make_node
@@ -140,7 +142,9 @@ def tiny_graph(inputs: tuple[TensorSpec, ...], outputs: tuple[TensorSpec, ...]) 
         node("Mul", ["level", "hint"], ["told"]),
         node("Add", ["pulse", "told"], ["offset"]),
         node("Reshape", ["offset", "picture"], ["flat"]),
-        node("Add", ["removed", "flat"], [GAIN]),
+        node("Add", ["removed", "flat"], ["edited"]),
+        node("ReduceMean", [MASKING, "grid"], ["noise"], keepdims=1),
+        node("Add", ["edited", "noise"], [GAIN]),
         node("Reshape", [DT, "picture"], ["rate"]),
         node("Mul", ["change", "rate"], ["drift"]),
         node("Sub", ["state.mean", "drift"], ["next.mean"]),

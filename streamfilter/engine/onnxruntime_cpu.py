@@ -51,8 +51,6 @@ class OnnxRuntimeEngine:
         options.log_severity_level = 3
         # Between two frames of a camera a spinning thread would burn a core that the call needs.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-        # Recursive filters decay into denormal numbers on a still picture; those cost 100 times more.
-        options.add_session_config_entry("session.set_denormal_as_zero", "1")
         try:
             session = ort.InferenceSession(artifact.graph, options, providers=[PROVIDER])
         except Exception as error:  # the binding raises a dozen unrelated classes
@@ -78,8 +76,10 @@ class OnnxRuntimeEngine:
         check_inputs(inputs, self._inputs)
         gain = np.empty(self._gain_shape, np.float32)
         binding = self._session.io_binding()
-        for spec in self._inputs:
-            binding.bind_cpu_input(spec.name, np.ascontiguousarray(inputs[spec.name]))
+        # The binding points into these arrays: they have to live until the run is over.
+        values = {spec.name: np.ascontiguousarray(inputs[spec.name]) for spec in self._inputs}
+        for name, value in values.items():
+            binding.bind_cpu_input(name, value)
         for spec in self._states:
             binding.bind_ortvalue_input(spec.name, state.tensors[spec.name])
             binding.bind_ortvalue_output(next_name(spec.name), state.spare[spec.name])

@@ -46,7 +46,6 @@ class OpenVinoEngine:
             "INFERENCE_PRECISION_HINT": "f32",
             # The camera, the call and the filter share these cores.
             "ENABLE_CPU_PINNING": False,
-            "CPU_DENORMALS_OPTIMIZATION": True,
         }
         try:
             core = ov.Core()
@@ -74,9 +73,10 @@ class OpenVinoEngine:
             raise EngineError("the engine is closed")
         check_inputs(inputs, self._inputs)
         gain = np.empty(self._gain_shape, np.float32)
-        for spec in self._inputs:
-            value = np.ascontiguousarray(inputs[spec.name])
-            request.set_tensor(spec.name, ov.Tensor(value, shared_memory=value.flags.writeable))
+        # The request points into these arrays: they have to live until the run is over.
+        values = {spec.name: np.ascontiguousarray(inputs[spec.name]) for spec in self._inputs}
+        for name, value in values.items():
+            request.set_tensor(name, ov.Tensor(value, shared_memory=value.flags.writeable))
         for spec in self._states:
             request.set_tensor(spec.name, state.tensors[spec.name])
             request.set_tensor(next_name(spec.name), state.spare[spec.name])
