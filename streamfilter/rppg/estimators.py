@@ -26,7 +26,7 @@ Estimator = Callable[[npt.ArrayLike, float], Floats]
 MIN_SECONDS = 3.2  # two windows of POS and CHROM, two beats at 40 bpm
 WINDOW_SECONDS = 1.6
 STILL = 1e-9  # relative change of a trace below which there is nothing to read (float64 rounding is 1e-16)
-PULSE_SIGNATURE = (0.33, 0.77, 0.53)  # relative strength of the pulse in R, G, B (Wang et al. 2017, sec. II)
+PULSE_SIGNATURE = (0.33, 0.77, 0.53)  # relative strength of the pulse in R, G, B (Wang et al. 2017)
 
 
 def _checked(rgb: npt.ArrayLike, fs: float) -> Floats:
@@ -70,7 +70,7 @@ def _relative(traces: Floats, fs: float) -> Floats:
 def green(rgb: npt.ArrayLike, fs: float) -> Floats:
     """GREEN: the green channel's relative change, band-passed.
 
-    Verkruysse, Svaasand & Nelson 2008, "Remote plethysmographic imaging using ambient light", sec. 2.
+    Verkruysse, Svaasand & Nelson 2008, "Remote plethysmographic imaging using ambient light".
     """
     traces = _checked(rgb, fs)
     if _is_still(traces):
@@ -109,7 +109,7 @@ def pos(rgb: npt.ArrayLike, fs: float) -> Floats:
 def chrom(rgb: npt.ArrayLike, fs: float) -> Floats:
     """CHROM: two chrominance signals, balanced in half-overlapping Hann windows of 1.6 s.
 
-    de Haan & Jeanne 2013, "Robust pulse rate from chrominance-based rPPG", eqs. 9 to 15. A window of
+    de Haan & Jeanne 2013, "Robust pulse rate from chrominance-based rPPG". A window of
     1.6 s is too short for a sharp band-pass, so the chrominance signals are filtered over the whole trace
     and then cut. The sign is turned: the paper's falls where green rises.
     """
@@ -141,7 +141,7 @@ def ica(rgb: npt.ArrayLike, fs: float) -> Floats:
     """ICA: the most periodic of three independent components (JADE).
 
     Poh, McDuff & Picard 2010, "Non-contact, automated cardiac pulse measurements using video imaging and
-    blind source separation", sec. 2; Cardoso & Souloumiac 1993 for JADE. The traces are band-passed
+    blind source separation"; Cardoso & Souloumiac 1993 for JADE. The traces are band-passed
     first, and the component whose spectrum has the highest peak against the rest of the band is taken.
     """
     traces = _checked(rgb, fs)
@@ -168,7 +168,7 @@ def lgi(rgb: npt.ArrayLike, fs: float) -> Floats:
     """LGI: local group invariance, what is left of green once the main colour direction is projected out.
 
     Pilz, Zaunseder, Krajewski & Blazek 2018, "Local group invariance for heart rate estimation from face
-    videos in the wild", sec. 3: the first left singular vector of the uncentred (3, T) traces is removed.
+    videos in the wild": the first left singular vector of the uncentred (3, T) traces is removed.
     """
     traces = _checked(rgb, fs)
     if _is_still(traces):
@@ -181,7 +181,7 @@ def omit(rgb: npt.ArrayLike, fs: float) -> Floats:
     """OMIT: orthogonal matrix image transformation, LGI with the direction taken from a QR decomposition.
 
     Alvarez Casado & Bordallo Lopez 2022, "Face2PPG: an unsupervised pipeline for blood volume pulse
-    extraction from faces", sec. III-D: Q's first column (the first sample's colour) is projected out.
+    extraction from faces": Q's first column (the first sample's colour) is projected out.
     """
     traces = _checked(rgb, fs)
     if _is_still(traces):
@@ -194,7 +194,7 @@ def pbv(rgb: npt.ArrayLike, fs: float) -> Floats:
     """PBV: the combination of channels whose correlation with each follows the blood-volume signature.
 
     de Haan & van Leest 2014, "Improved motion robustness of remote-PPG by using the blood volume pulse
-    signature", eqs. 5 to 8: weights k Q^-1 p with Q the covariance of the relative traces. Q is loaded with
+    signature": weights k Q^-1 p with Q the covariance of the relative traces. Q is loaded with
     a hundredth of its mean eigenvalue: a camera's white balance turns p, and an exact inverse then
     cancels a clean pulse together with the noise.
     """

@@ -81,8 +81,8 @@ def detrend(x: Floats, fs: float, cutoff: float = 0.3) -> Floats:
     """``x`` less a smooth trend; half of the amplitude at ``cutoff`` Hz is taken for trend.
 
     The straight line goes first, then the smoothness-priors trend (Tarvainen, Ranta-aho & Karjalainen
-    2002, eq. 20: the smooth curve that minimises misfit plus a penalty on its second difference), here in
-    closed form: under mirrored ends its gain is 1 / (1 + (f / cutoff)^4).
+    2002: the smooth curve that minimises misfit plus a penalty on its second difference), here in
+    closed form: under mirrored ends, and far below fs / 2, its gain is 1 / (1 + (f / cutoff)^4).
     """
 
     def high_pass(freq: Floats) -> Floats:
