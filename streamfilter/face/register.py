@@ -19,8 +19,8 @@ from streamfilter.frame import Plane
 
 Points = npt.NDArray[np.float32]
 
-PATCH = 128  # side of a patch in its own pixels
 REACH = 1.25  # side of the patch over the box's size: room to move within
+_DETAIL = 100  # the picture is shrunk a whole number of times, so that a box spans about this many pixels
 _MEAN = 110.0  # patches are brought to this mean luma: exposure changes would read as motion
 _MAX_GAIN = 8.0
 _UPPER_FACE = (0.26, 0.26, -0.06)  # half axes and rise of the oval that points are taken from, over box size
@@ -35,7 +35,7 @@ class Reference:
     box: FaceBox
     patch: Plane
     corner: tuple[int, int]
-    side: int
+    unit: int
     points: Points
 
 
@@ -43,13 +43,15 @@ class Reference:
 class Motion:
     """From the reference to now: x' = scale * R(turn) * (x - box centre) + box centre + shift, in pixels.
 
-    ``trust`` is the share of the points that agree, 0..1.
+    ``trust`` is the share of the points that agree, 0..1. ``noise`` is the standard error of shift (pixels)
+    and of log scale, as the points scatter.
     """
 
     shift: tuple[float, float] = (0.0, 0.0)
     scale: float = 1.0
     turn: float = 0.0
     trust: float = 1.0
+    noise: tuple[float, float] = (0.0, 0.0)
 
     def moved(self, box: FaceBox) -> FaceBox:
         """The reference's box, now."""
@@ -58,21 +60,23 @@ class Motion:
 
 def reference(luma: Plane, box: FaceBox) -> Reference:
     """Remember the face inside ``box`` of a luma plane (H, W)."""
-    side = max(8, round(box.size * REACH))
-    corner = _corner(box, side)
-    patch = _patch(luma, corner, side)
-    points = cv2.goodFeaturesToTrack(patch, _MAX_POINTS, 0.01, 3, mask=_point_mask(luma, box, corner, side))
+    unit = max(1, round(box.size / _DETAIL))
+    cells = max(16, round(box.size * REACH / unit))
+    corner = _corner(box, cells * unit)
+    patch = _patch(luma, corner, cells, unit)
+    mask = _point_mask(luma.shape, box, corner, cells, unit)
+    points = cv2.goodFeaturesToTrack(patch, _MAX_POINTS, 0.01, 3, mask=mask)
     found = np.zeros((0, 2), np.float32) if points is None else points.reshape(-1, 2)
-    return Reference(box, patch, corner, side, found.astype(np.float32))
+    return Reference(box, patch, corner, unit, found.astype(np.float32))
 
 
 def register(past: Reference, luma: Plane, guess: Motion) -> Motion | None:
     """The motion from ``past`` to the present luma plane; None when too few points can be followed."""
     if len(past.points) < _MIN_POINTS:
         return None
-    unit = past.side / PATCH
-    corner = _corner(guess.moved(past.box), past.side)
-    patch = _patch(luma, corner, past.side)
+    unit, cells = past.unit, past.patch.shape[0]
+    corner = _corner(guess.moved(past.box), cells * unit)
+    patch = _patch(luma, corner, cells, unit)
     before = (past.points - _inside(past.box, past.corner, unit)) * unit  # pixels from the box's centre
     offset = _inside(past.box, corner, unit)
     expected = (_turned(before, guess) + guess.shift) / unit + offset
@@ -88,7 +92,7 @@ def register(past: Reference, luma: Plane, guess: Motion) -> Motion | None:
         minEigThreshold=1e-3,
     )
     now = after.reshape(-1, 2).astype(np.float64)
-    followed = (status.ravel() == 1) & ((now > 1) & (now < PATCH - 2)).all(axis=1)
+    followed = (status.ravel() == 1) & ((now > 1) & (now < cells - 2)).all(axis=1)
     if np.count_nonzero(followed) < _MIN_POINTS:
         return None
     motion = _fit(before[followed].astype(np.float64), (now[followed] - offset) * unit, _TUKEY * unit)
@@ -116,8 +120,10 @@ def _fit(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], reach:
         width = reach
     if not 0.5 < abs(a) < 2.0:
         return None
-    agree = float(np.mean(np.abs(q - a * p - b) < reach))
-    return Motion((b.real, b.imag), abs(a), float(np.angle(a)), agree)
+    apart = np.abs(q - a * p - b)
+    scatter = (weight * apart**2).sum() / total / 2  # variance of one point along one axis
+    noise = (float(np.sqrt(scatter / total)), float(np.sqrt(scatter / spread)))
+    return Motion((b.real, b.imag), abs(a), float(np.angle(a)), float(np.mean(apart < reach)), noise)
 
 
 def _turned(points: npt.NDArray[np.floating], motion: Motion) -> npt.NDArray[np.floating]:
@@ -125,7 +131,7 @@ def _turned(points: npt.NDArray[np.floating], motion: Motion) -> npt.NDArray[np.
     return np.asarray(points @ np.array([[cos, sin], [-sin, cos]]))
 
 
-def _inside(box: FaceBox, corner: tuple[int, int], unit: float) -> npt.NDArray[np.float64]:
+def _inside(box: FaceBox, corner: tuple[int, int], unit: int) -> npt.NDArray[np.float64]:
     """The box's centre in the patch's pixels (point 0 is the centre of pixel 0)."""
     return np.array([(box.cx - corner[0]) / unit - 0.5, (box.cy - corner[1]) / unit - 0.5])
 
@@ -134,35 +140,38 @@ def _corner(box: FaceBox, side: int) -> tuple[int, int]:
     return round(box.cx - side / 2), round(box.cy - side / 2)
 
 
-def _patch(luma: Plane, corner: tuple[int, int], side: int) -> Plane:
-    """The square at ``corner``, edges replicated, as (PATCH, PATCH) uint8 of even exposure."""
+def _patch(luma: Plane, corner: tuple[int, int], cells: int, unit: int) -> Plane:
+    """The square at ``corner``, edges replicated, shrunk to (cells, cells) uint8, of even exposure."""
     height, width = luma.shape
     left, top = corner
+    side = cells * unit
     x0, x1 = np.clip((left, left + side), 0, width)
     y0, y1 = np.clip((top, top + side), 0, height)
     part = luma[y0:y1, x0:x1]
     if part.size == 0:
-        return np.zeros((PATCH, PATCH), np.uint8)
+        return np.zeros((cells, cells), np.uint8)
     if part.shape != (side, side):
         part = cv2.copyMakeBorder(
             part, y0 - top, top + side - y1, x0 - left, left + side - x1, cv2.BORDER_REPLICATE
         ).astype(np.uint8)
-    shrunk = cv2.resize(part, (PATCH, PATCH), interpolation=cv2.INTER_AREA)
-    inner = shrunk[PATCH // 4 : -PATCH // 4, PATCH // 4 : -PATCH // 4]
+    shrunk = cv2.resize(part, (cells, cells), interpolation=cv2.INTER_AREA)
+    inner = shrunk[cells // 4 : -cells // 4, cells // 4 : -cells // 4]
     gain = min(_MAX_GAIN, _MEAN / max(float(inner.mean()), 1.0))
     return np.asarray(cv2.convertScaleAbs(shrunk, alpha=gain), dtype=np.uint8)
 
 
-def _point_mask(luma: Plane, box: FaceBox, corner: tuple[int, int], side: int) -> Plane:
+def _point_mask(
+    shape: tuple[int, ...], box: FaceBox, corner: tuple[int, int], cells: int, unit: int
+) -> Plane:
     """Where points may be taken: the upper face, inside the picture."""
-    height, width = luma.shape
-    at = (np.arange(PATCH) + 0.5) * side / PATCH
+    height, width = shape
+    at = (np.arange(cells) + 0.5) * unit
     x, y = at + corner[0], at + corner[1]
     half_x, half_y, rise = _UPPER_FACE
     oval = np.hypot(
         (x[None, :] - box.cx) / (half_x * box.size),
         (y[:, None] - box.cy - rise * box.size) / (half_y * box.size),
     )
-    rim = 3 * side / PATCH
+    rim = 3 * unit
     seen = ((x > rim) & (x < width - rim))[None, :] & ((y > rim) & (y < height - rim))[:, None]
     return np.asarray((oval < 1) & seen, dtype=np.uint8)

@@ -28,10 +28,12 @@ class TrackSettings:
 
     ``detect_every``: time between detections while all is well (0.1 is every third frame at 30 fps).
     ``start_score``, ``keep_score``: what a detection needs to start a face and to confirm a known one.
-    ``grace``: how long a face that is no longer detected is kept. ``dead_zone``: distance to the detection
+    ``grace``: how long a face that is no longer detected is kept, at most; one that was seen only for a moment
+    is kept for about as long. ``dead_zone``: distance to the detection
     that is left alone. ``settle``: time constant of the pull beyond it. ``jump``: distance that is made good
-    at once. ``trust``: share of agreeing points below which registration is not believed; below ``renew`` a new
-    reference is taken.
+    at once. ``trust``: share of agreeing points below which registration is not believed; below ``renew`` a
+    new reference is taken. ``doubt``: a move of the box is believed as far as it exceeds this many of its own
+    standard errors.
     """
 
     detect_every: float = 0.1
@@ -43,6 +45,7 @@ class TrackSettings:
     jump: float = 0.3
     trust: float = 0.4
     renew: float = 0.7
+    doubt: float = 6.0
 
 
 DEFAULTS = TrackSettings()
@@ -63,13 +66,15 @@ class TrackedFace:
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """One face's state: the reference and the motion since give the box."""
+    """One face's state: reference and motion say where it is; ``shown`` is the steadied box."""
 
     id: int
     reference: Reference
     motion: Motion
+    shown: FaceBox
     pull: Pull
     score: float
+    born: float
     seen: float
     missed: bool
     stuck: bool
@@ -132,14 +137,29 @@ def track(
             if k in pairs.values() or score < settings.start_score or _covered(box, present):
                 continue
             tracks.append(
-                Track(next_id, reference(luma, box), Motion(), _NO_PULL, score, seconds, False, False)
+                Track(
+                    next_id,
+                    reference(luma, box),
+                    Motion(),
+                    box,
+                    _NO_PULL,
+                    score,
+                    seconds,
+                    seconds,
+                    False,
+                    False,
+                )
             )
             present.append(box)
             next_id += 1
-    kept = [_pulled(one, passed, settings) for one in tracks if seconds - one.seen <= settings.grace]
+    present_still = (one for one in tracks if seconds - one.seen <= _patience(one, settings))
+    kept = [_steadied(_pulled(one, passed, settings), settings) for one in present_still]
     faces = [
         TrackedFace(
-            one.id, one.box, one.score * one.motion.trust, max(seconds - one.seen, 0.0) if one.missed else 0.0
+            one.id,
+            one.shown,
+            one.score * one.motion.trust,
+            max(seconds - one.seen, 0.0) if one.missed else 0.0,
         )
         for one in kept
     ]
@@ -148,6 +168,7 @@ def track(
 
 _CLOCK_ROUNDING = 0.005  # time stamps in milliseconds come a little early
 _SAME_FACE = 0.2  # overlap of a detection with the face it belongs to
+_LEAST_GRACE = 0.3  # seconds
 _DUPLICATE = 0.4  # overlap beyond which a second box is no second face
 _BROKEN_SETTLE = 0.05  # seconds; the pull while registration does not hold the box
 
@@ -176,19 +197,43 @@ def _corrected(
     apart = ((target.cx - box.cx) / box.size, (target.cy - box.cy) / box.size, log(target.size / box.size))
     seen = replace(one, score=score, seen=seconds, missed=False)
     if max(abs(part) for part in apart) > settings.jump:
-        return replace(seen, reference=reference(luma, target), motion=Motion(), pull=_NO_PULL, stuck=False)
+        fresh = reference(luma, target)
+        return replace(seen, reference=fresh, motion=Motion(), shown=target, pull=_NO_PULL, stuck=False)
     x, y, s = (float(np.sign(part)) * max(abs(part) - settings.dead_zone, 0.0) for part in apart)
     return replace(seen, pull=(x, y, s))
 
 
 def _pulled(one: Track, passed: float, settings: TrackSettings) -> Track:
-    """The correction due after ``passed`` seconds, made in the reference: registration goes on undisturbed."""
+    """The correction due after ``passed`` seconds, made in the reference: registration runs on unaware."""
     left = exp(-passed / (_BROKEN_SETTLE if one.stuck else settings.settle))
     x, y, s = (part * (1 - left) for part in one.pull)
     box = one.reference.box
     nudged = FaceBox(box.cx + x * box.size, box.cy + y * box.size, box.size * exp(s))
     rest = (one.pull[0] * left, one.pull[1] * left, one.pull[2] * left)
     return replace(one, reference=replace(one.reference, box=nudged), pull=rest)
+
+
+def _steadied(one: Track, settings: TrackSettings) -> Track:
+    """Let the shown box follow, shrinking each move by what its own noise explains (a Wiener gain).
+
+    A move well above the noise is followed within the frame; one within it is nearly ignored.
+    """
+    box, shown = one.box, one.shown
+    x, y, s = box.cx - shown.cx, box.cy - shown.cy, log(box.size / shown.size)
+    shift_noise, scale_noise = one.motion.noise
+    gain = _believed(x * x + y * y, 2 * (settings.doubt * shift_noise) ** 2)
+    gain_s = _believed(s * s, (settings.doubt * scale_noise) ** 2)
+    moved = FaceBox(shown.cx + gain * x, shown.cy + gain * y, shown.size * exp(gain_s * s))
+    return replace(one, shown=moved)
+
+
+def _patience(one: Track, settings: TrackSettings) -> float:
+    """How long the face may stay unseen: false alarms last for a frame or two and should not linger."""
+    return min(settings.grace, one.seen - one.born + _LEAST_GRACE)
+
+
+def _believed(power: float, noise: float) -> float:
+    return 1.0 if noise <= 0.0 else power / (power + noise)
 
 
 def _matched(known: list[FaceBox], found: list[FaceBox]) -> dict[int, int]:
