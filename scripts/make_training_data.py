@@ -17,12 +17,12 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from model.data.clip import generate_clip  # noqa: E402
-from model.data.collection import still, still_paths  # noqa: E402
-from model.data.portrait import Portrait  # noqa: E402
-from model.data.settings import draw_settings  # noqa: E402
-from model.data.splits import SPLITS, Split  # noqa: E402
-from model.data.store import clip_names, write_clip  # noqa: E402
+from model.data.clip import generate_clip
+from model.data.collection import still, still_paths
+from model.data.portrait import Portrait
+from model.data.settings import draw_settings
+from model.data.splits import SPLITS, Split
+from model.data.store import clip_names, write_clip
 
 
 @lru_cache(maxsize=8)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from streamfilter.errors import UsageError
+
 from model.data.portrait import Portrait, builtin_portrait, load_still
 from model.data.splits import Split, require_split, split_of
-from streamfilter.errors import UsageError
 
 
 def still_paths(folder: Path, split: Split) -> list[Path]:

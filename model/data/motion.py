@@ -62,7 +62,7 @@ def draw_motion(
 ) -> Motion:
     """A head's motion of ``level`` 0 (still) .. 4 (strong), seen by a crop.
 
-    ``view`` is the crop's offset x, y from the head and its half side (1: the face's box itself). The crop
+    ``view`` is the crop's centre x, y from the head and its half side, in face coordinates. The crop
     follows the head about 100 ms late; ``tracked=False`` leaves it where it is, as a camera does.
     """
     vigour = float(rng.uniform(0.6, 1.3))

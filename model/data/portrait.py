@@ -8,12 +8,16 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-
-from model.data.skin import Image, features, head_mask, skin_mask, tone
 from streamfilter.errors import SourceError
+from streamfilter.face.box import box_of
+from streamfilter.face.detect import FaceDetector
 
-_STILL_BOX = (0.5, 0.525, 0.80)  # aligned portraits: centre x, y and side, as shares of the picture
-_BUILTIN_BOX = (224.0, 122.0, 190.0)
+from model.data.skin import Image, head_mask, skin_mask, tone
+
+# Face coordinates from the detector's box (brow to chin, times the runtime's margin): a little higher and
+# smaller, so that -1..1 spans hair to neck. RUNTIME_VIEW is the way back: the runtime's crop in them.
+_RAISED, _REDUCED = 0.082, 0.914
+RUNTIME_VIEW = (0.0, 2.0 * _RAISED / _REDUCED, 1.0 / _REDUCED)
 _BACKGROUND = 96  # side of the background's picture: it may be soft
 
 
@@ -98,47 +102,37 @@ def _backdrop(rgb: Image, head: Image) -> tuple[Image, float]:
     return np.asarray(filled, np.float32), scale
 
 
-def make_portrait(identity: str, picture: npt.NDArray[np.uint8], box: tuple[float, float, float]) -> Portrait:
-    """A portrait from an RGB picture (H, W, 3) and the face's box (centre x, centre y, side; pixels).
+def make_portrait(identity: str, rgb8: npt.NDArray[np.uint8]) -> Portrait:
+    """A portrait from an RGB picture (H, W, 3) of one face, found by the runtime's own detector.
 
-    The box is the runtime's: about 1.5 x the face's height, from above the forehead to the upper neck.
+    Raises SourceError where there is no face in it.
     """
-    rgb = picture.astype(np.float32) / 255.0
-    centre, half = (box[0], box[1]), box[2] / 2.0
+    found = FaceDetector().detect(rgb8)
+    if not found:
+        raise SourceError(f"no face is found in {identity}; give an upright portrait")
+    box = box_of(found[0])
+    centre = (box.cx, box.cy - _RAISED * box.size)
+    half = box.size * _REDUCED / 2.0
+    points = [found[0].keypoints[index] for index in (0, 1, 3)]
+    places = tuple(((x - centre[0]) / half, (y - centre[1]) / half) for x, y in points)
+    rgb = rgb8.astype(np.float32) / np.float32(255.0)
     u, v = face_coordinates((rgb.shape[0], rgb.shape[1]), centre, half)
     skin = skin_mask(rgb, u, v)
     head = np.maximum(head_mask(rgb, skin, u, v), skin)
     backdrop, scale = _backdrop(rgb, head)
-    layers = Layers(rgb, head, skin, centre, half, backdrop, scale, features(skin, u, v))
-    return Portrait(identity, tone(rgb, skin), layers)
+    return Portrait(identity, tone(rgb, skin), Layers(rgb, head, skin, centre, half, backdrop, scale, places))
 
 
 def load_still(path: Path) -> Portrait:
-    """A portrait from an aligned still (square, face upright, eyes a little above the middle)."""
+    """A portrait from a picture file. Raises SourceError where it cannot be read or shows no face."""
     bgr = cv2.imread(str(path), cv2.IMREAD_COLOR)
     if bgr is None:
         raise SourceError(f"{path} cannot be read as a picture; give a folder of JPEG or PNG portraits")
-    rgb = np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
-    height, width = rgb.shape[:2]
-    box = (_STILL_BOX[0] * width, _STILL_BOX[1] * height, _STILL_BOX[2] * height)
-    return make_portrait(path.stem, rgb, (_centre_x(rgb, box), box[1], box[2]))
-
-
-def _centre_x(rgb: npt.NDArray[np.uint8], box: tuple[float, float, float]) -> float:
-    """The face's middle column in pixels: heads in the stills sit up to a tenth of the box off centre."""
-    scale = 128.0 / rgb.shape[0]
-    small = cv2.resize(rgb, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA).astype(np.float32) / 255.0
-    u, v = face_coordinates((small.shape[0], small.shape[1]), (box[0] * scale, box[1] * scale), box[2] * scale / 2)
-    skin = skin_mask(small, u, v)
-    columns = np.flatnonzero((skin * (np.abs(v) < 0.5)).max(axis=0) > 0.5)
-    if len(columns) < 10:
-        return box[0]
-    return float((np.percentile(columns, 3) + np.percentile(columns, 97) + 1.0) / 2.0 / scale)
+    return make_portrait(path.stem, np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8))
 
 
 def builtin_portrait() -> Portrait:
     """The public-domain portrait that scikit-image ships (NASA: Eileen Collins)."""
     from skimage import data
 
-    picture = np.asarray(data.astronaut(), np.uint8)[:300, 50:400]
-    return make_portrait("astronaut", np.ascontiguousarray(picture), (_BUILTIN_BOX[0] - 50.0, *_BUILTIN_BOX[1:]))
+    return make_portrait("astronaut", np.ascontiguousarray(np.asarray(data.astronaut(), np.uint8)[:300, 50:400]))

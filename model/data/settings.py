@@ -6,9 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-
-from model.data.process import Rng
 from streamfilter.errors import UsageError
+
+from model.data.portrait import RUNTIME_VIEW
+from model.data.process import Rng
 
 Codec = Literal["none", "mjpeg", "h264", "vp8"]
 
@@ -24,7 +25,7 @@ class ClipSettings:
     0 for none; ``direction`` its share in R, G, B relative to G. ``uneven`` is how far the strength
     differs over the face, ``delay`` the range of the pulse's delay over the face in seconds.
     ``noise`` is in grey levels of a camera's pixel, ``pixels`` how many of them a crop's cell averages.
-    ``view`` is the crop's offset (x, y) from the face's box and its half side, in halves of that box.
+    ``view`` is the crop's centre (x, y) and half side in face coordinates, while the head is at rest.
     ``bitrate`` (bit/s) is for H.264 and VP8 at ``codec_size`` pixels; MJPEG takes ``quality`` (2–31).
     """
 
@@ -53,7 +54,7 @@ class ClipSettings:
     white_balance: float = 0.0
     noise: float = 1.5
     pixels: float = 16.0
-    view: tuple[float, float, float] = (0.0, 0.0, 1.0)
+    view: tuple[float, float, float] = RUNTIME_VIEW
     codec: Codec = "none"
     bitrate: int = 400_000
     quality: int = 6
@@ -67,6 +68,13 @@ class ClipSettings:
             raise UsageError(f"heart rate {self.hr} bpm is out of range; give 30 to 240")
         if self.frames < 2:
             raise UsageError(f"{self.frames} frames make no clip; give at least 2")
+
+
+def _framing(rng: Rng) -> tuple[float, float, float]:
+    """The runtime's crop, misplaced and missized by up to a tenth."""
+    x, y, half = RUNTIME_VIEW
+    scale = float(rng.uniform(0.9, 1.1))
+    return x + float(rng.uniform(-0.1, 0.1)), y + float(rng.uniform(-0.1, 0.1)), half * scale
 
 
 def draw_settings(rng: Rng, ita: float, frames: int = 300, **fixed: Any) -> ClipSettings:
@@ -111,7 +119,7 @@ def draw_settings(rng: Rng, ita: float, frames: int = 300, **fixed: Any) -> Clip
         white_balance=float(rng.uniform(0.001, 0.008)) if rng.random() < 0.25 else 0.0,
         noise=float(rng.uniform(2.0, 5.0)) if dim else float(rng.uniform(0.5, 2.5)),
         pixels=float(np.exp(rng.uniform(np.log(2.0), np.log(36.0)))),
-        view=(*(float(o) for o in rng.uniform(-0.1, 0.1, 2)), float(rng.uniform(0.9, 1.1))),  # type: ignore[arg-type]
+        view=_framing(rng),
         codec=codec,  # type: ignore[arg-type]
         bitrate=int(np.exp(rng.uniform(np.log(150e3), np.log(1e6)))),
         quality=int(rng.integers(3, 14)),

@@ -1,6 +1,7 @@
 """Where the skin and the head are in a portrait: soft masks from colour, seeded on the cheeks.
 
-Face coordinates u = (x, y) span -1..1 over the face's box (x to the right, y down); see `portrait.py`.
+Face coordinates u = (x, y) span -1..1 from above the hairline to the neck (x to the right, y down):
+see `portrait.py`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,6 @@ import numpy.typing as npt
 
 Image = npt.NDArray[np.float32]
 
-_PLACES = ((-0.25, -0.13), (0.25, -0.13), (0.0, 0.42))  # typical eyes and mouth in face coordinates
 _SEEDS = ((-0.26, 0.14, 0.10), (0.26, 0.14, 0.10), (0.0, 0.08, 0.07), (0.0, -0.33, 0.12))
 
 
@@ -104,21 +104,5 @@ def head_mask(rgb: Image, skin: Image, u: Image, v: Image) -> Image:
     found = np.isin(labels, (cv2.GC_FGD, cv2.GC_PR_FGD)).astype(np.float32)
     found = cv2.morphologyEx(found, cv2.MORPH_CLOSE, np.ones((5, 5), np.uint8))
     soft = cv2.GaussianBlur(found, (0, 0), 1.2)
-    return np.asarray(cv2.resize(soft, (rgb.shape[1], rgb.shape[0]), interpolation=cv2.INTER_LINEAR), np.float32)
-
-
-def features(skin: Image, u: Image, v: Image) -> tuple[tuple[float, float], ...]:
-    """Face coordinates (x, y) of the left eye, the right eye and the mouth: the holes in the skin mask."""
-    hole = np.clip(0.8 - skin, 0.0, 1.0)
-    found = []
-    for x, y in _PLACES:
-        place = (x, y)
-        for reach in (0.2, 0.12, 0.10):
-            near = np.exp(-(((u - place[0]) / reach) ** 2) - ((v - place[1]) / reach) ** 2)
-            weight = hole * near * (near > 0.2)
-            total = float(weight.sum())
-            if total > 0.03 * float(near.sum()):
-                place = (float((weight * u).sum()) / total, float((weight * v).sum()) / total)
-        far = abs(place[0] - x) > 0.15 or abs(place[1] - y) > 0.2
-        found.append((x, y) if far else place)
-    return tuple(found)
+    size = (rgb.shape[1], rgb.shape[0])
+    return np.asarray(cv2.resize(soft, size, interpolation=cv2.INTER_LINEAR), np.float32)

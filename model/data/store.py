@@ -12,12 +12,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
+from streamfilter.errors import UsageError
 from torch.utils.data import Dataset
 
 from model.data.clip import Clip
 from model.data.label import render_label_torch
 from model.data.settings import ClipSettings
-from streamfilter.errors import UsageError
 
 _SMALL = ("field", "direction", "bvp", "rate", "phase", "times", "dt")
 
