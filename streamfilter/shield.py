@@ -38,7 +38,7 @@ def shield_frame(frame: Frame, reason: str) -> Frame:
 def shield_box(frame: Frame, box: FaceBox) -> Frame:
     """The frame with the square ``box`` covered by flat grey, grown to whole chroma samples (2 x 2 pixels).
 
-    A blur would not do: the mean colour that it keeps is the pulse. A box outside the picture changes nothing.
+    A blur would not do: the mean colour that it keeps is the pulse. Outside the picture nothing changes.
     """
     left, top = (2 * math.floor(max(edge, 0.0) / 2) for edge in (box.left, box.top))
     right = 2 * math.ceil(min(box.left + box.size, frame.width) / 2)

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from av.sidedata.sidedata import Type as SideDataType
 from av.video.frame import VideoFrame
+from av.video.reformatter import Interpolation
 
 from streamfilter.capture.colorimetry import FULL, color_of, tags_after_rgb
 from streamfilter.capture.source import ColorTags
@@ -15,6 +16,7 @@ from streamfilter.frame import ColorSpec, Plane
 
 NATIVE_FORMATS = ("yuv420p", "yuvj420p")
 _NEUTRAL_CHROMA = 128
+_EXACT = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INP
 
 
 class Planes(NamedTuple):
@@ -103,7 +105,7 @@ def _reformat(frame: VideoFrame, name: str, color: ColorSpec) -> VideoFrame:
         dst_colorspace=matrix,
         src_color_range="JPEG" if is_rgb(frame) else own_range,
         dst_color_range=own_range,
-        interpolation="BICUBIC",
+        interpolation=int(_EXACT),
     )
 
 

@@ -12,6 +12,8 @@ from av.stream import Stream
 
 from streamfilter.errors import SourceError
 
+_TEXT_FORMAT = "tty"  # FFmpeg shows any .txt as ANSI art
+
 
 def open_media(path: Path) -> InputContainer:
     """The file at ``path``, opened for reading. Only local files are followed, also out of a playlist.
@@ -23,7 +25,7 @@ def open_media(path: Path) -> InputContainer:
     if not path.is_file():
         raise SourceError(f"{path} is not a file. Give a video file, or a folder of pictures.")
     try:
-        return av.open(str(path), mode="r", options={"protocol_whitelist": "file,crypto,data"})
+        container = av.open(str(path), mode="r", options={"protocol_whitelist": "file,crypto,data"})
     except PermissionError as error:
         raise SourceError(f"{path} may not be read. Change its permissions.") from error
     except (av.FFmpegError, OSError, ValueError) as error:
@@ -31,6 +33,18 @@ def open_media(path: Path) -> InputContainer:
             f"{path} cannot be opened as video ({_reason(error)}). It is no video file, or it is damaged "
             "or cut off where its index stood: give another file, or repair this one."
         ) from error
+    if container.format.name == _TEXT_FORMAT:
+        container.close()
+        raise SourceError(f"{path} is text, not video. Give a video file, or a folder of pictures.")
+    return container
+
+
+def has_decoding_times_only(container: InputContainer) -> bool:
+    """Whether the format (AVI) counts pictures in order of decoding, so that their ``pts`` are made up.
+
+    With B-frames those jump back and forth; the ``dts`` of the pictures, in order of display, rise evenly.
+    """
+    return "avi" in container.format.name.split(",")
 
 
 def clock_origin(container: InputContainer) -> Fraction:

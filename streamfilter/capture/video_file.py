@@ -15,7 +15,7 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from streamfilter.capture.av_frames import describe_color, orientation_of, planes_of
-from streamfilter.capture.media import clock_origin, declared_seconds, open_media
+from streamfilter.capture.media import clock_origin, declared_seconds, has_decoding_times_only, open_media
 from streamfilter.capture.source import MIN_SIDE, SourceInfo
 from streamfilter.errors import SourceError
 from streamfilter.frame import Frame
@@ -61,11 +61,11 @@ class VideoFileSource:
         time_base = self._info.time_base
         origin = round(clock_origin(self._container) / time_base)
         step = max(1, round(1 / (self._info.fps * time_base)))
+        by_decoding = has_decoding_times_only(self._container)
         count, last = 0, None
         for picture in self._upright_size(self._all_pictures()):
-            pts = 0 if last is None else last + step
-            if picture.pts is not None:
-                pts = int(picture.pts) - origin
+            stamp = picture.dts if by_decoding else picture.pts
+            pts = stamp - origin if stamp is not None else 0 if last is None else last + step
             if last is not None and pts <= last:
                 self._retimed += 1
                 pts = last + 1
@@ -179,9 +179,9 @@ class VideoFileSource:
         for picture in pictures:
             if (picture.width, picture.height) != (width, height):
                 scaled += 1
-                pts = picture.pts
+                pts, dts = picture.pts, picture.dts
                 picture = picture.reformat(width=width, height=height)
-                picture.pts = pts
+                picture.pts, picture.dts = pts, dts
             yield picture
         if scaled:
             self._notes.append(f"{scaled} pictures of another size were scaled to {width}x{height}")

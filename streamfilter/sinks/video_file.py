@@ -20,6 +20,7 @@ from streamfilter.sinks.codec_settings import CodecSettings
 from streamfilter.sinks.place import check_output, move_into_place, temporary_beside, write_error
 
 _FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm"}
+_MOVIE_TICKS = 1000  # a second, at least
 
 
 class VideoFileSink:
@@ -49,14 +50,12 @@ class VideoFileSink:
                 f"{width}x{height} by repeating its edge; --lossless keeps the size"
             )
         self._temporary = temporary_beside(path)
+        kind = _FORMATS[path.suffix.lower()]
         self._audio: AudioTracks | None = None
         self._last_seconds = 0.0
         try:
             self._container: OutputContainer = av.open(
-                str(self._temporary),
-                mode="w",
-                format=_FORMATS[path.suffix.lower()],
-                options={"avoid_negative_ts": "disabled"},
+                str(self._temporary), mode="w", format=kind, options=_muxer_options(kind, info)
             )
             self._stream: VideoStream = self._add_video(codec, settings, width, height)
             if info.media is not None:
@@ -145,3 +144,13 @@ class VideoFileSink:
         picture.colorspace = info.tags.matrix
         picture.color_range = info.tags.video_range
         return picture
+
+
+def _muxer_options(kind: str, info: SourceInfo) -> dict[str, str]:
+    # FFmpeg would move all times so that none is below zero, which sound's priming packets are.
+    options = {"avoid_negative_ts": "disabled"}
+    if kind in ("mp4", "mov"):
+        # The start of a track is stored in ticks of the movie, by default milliseconds.
+        ticks = info.time_base.denominator
+        options["movie_timescale"] = str(ticks * max(1, -(-_MOVIE_TICKS // ticks)))
+    return options
