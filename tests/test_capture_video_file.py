@@ -150,7 +150,7 @@ def test_broadcast_clock_starts_near_zero_with_sound_in_step(tmp_path: Path) -> 
     late = [900000 + 3000 * index for index in range(10)]
     path = write_clip(tmp_path / "a.ts", pts=late, time_base=Fraction(1, 90000))
     with av.open(str(path)) as container:
-        assert container.streams.video[0].start_time >= 900000
+        assert (container.streams.video[0].start_time or 0) >= 900000
     frames, _, _ = read(path)
     assert frames[0].pts == 0
 

@@ -14,7 +14,7 @@ from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from streamfilter.capture.av_frames import describe_color, orientation_of, planes_of
+from streamfilter.capture.av_frames import Planes, describe_color, orientation_of, planes_of
 from streamfilter.capture.media import clock_origin, declared_seconds, has_decoding_times_only, open_media
 from streamfilter.capture.source import MIN_SIDE, SourceInfo
 from streamfilter.errors import SourceError
@@ -71,7 +71,7 @@ class VideoFileSource:
                 pts = last + 1
             last = pts
             count += 1
-            planes = [self._orientation.apply(plane) for plane in planes_of(picture, self._info.color)]
+            planes = [self._orientation.apply(plane) for plane in self._planes(picture)]
             yield Frame(planes[0], planes[1], planes[2], pts, time_base, self._info.color)
         self._note_damage(count, 0.0 if last is None else float((last + step) * time_base))
 
@@ -167,6 +167,15 @@ class VideoFileSource:
             pixel_aspect=aspect,
             media=self._path if has_audio else None,
         )
+
+    def _planes(self, picture: VideoFrame) -> Planes:
+        try:
+            return planes_of(picture, self._info.color)
+        except (av.FFmpegError, ValueError) as error:
+            raise SourceError(
+                f"{self._path}: its {picture.format.name} pictures cannot be converted to yuv420p ({error}). "
+                "Convert the video to H.264 first."
+            ) from error
 
     def _all_pictures(self) -> Iterator[VideoFrame]:
         yield self._first
