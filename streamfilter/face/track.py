@@ -28,12 +28,11 @@ class TrackSettings:
 
     ``detect_every``: time between detections while all is well (0.1 is every third frame at 30 fps).
     ``start_score``, ``keep_score``: what a detection needs to start a face and to confirm a known one.
-    ``grace``: how long a face that is no longer detected is kept, at most; one that was seen only for a moment
-    is kept for about as long. ``dead_zone``: distance to the detection
-    that is left alone. ``settle``: time constant of the pull beyond it. ``jump``: distance that is made good
-    at once. ``trust``: share of agreeing points below which registration is not believed; below ``renew`` a
-    new reference is taken. ``doubt``: a move of the box is believed as far as it exceeds this many of its own
-    standard errors.
+    ``grace``: how long a face that is no longer detected is kept, at most; one that was seen only for a
+    moment is kept for about as long. ``dead_zone``: distance to the detection that is left alone. ``settle``:
+    time constant of the pull beyond it. ``jump``: distance that is made good at once. ``trust``: share of
+    agreeing points below which registration is not believed; below ``renew`` a new reference is taken.
+    ``doubt``: a move of the box is believed as far as it exceeds this many of its own standard errors.
     """
 
     detect_every: float = 0.1
