@@ -92,7 +92,7 @@ def residual(removal: Tensor, batch: Batch, settings: Settings) -> Reading:
 def _wave_terms(
     edit: Edit, batch: Batch, wanted: Wanted, settings: Settings, epoch: float, add: AddTerm
 ) -> None:
-    """The paper's physiological terms, read by POS from the face's mean colour, where a pulse is asked for."""
+    """The paper's physiological terms, by POS on the face's mean colour, where a pulse is asked for."""
     warmup = settings.window.warmup
     asked = wanted.strength[:, 0, 0] > 0
     labels = batch.labels.after(warmup)
@@ -113,4 +113,4 @@ def pool_to(picture: Tensor, size: int) -> Tensor:
     """Area mean of (..., H, W) to (..., size, size); H must be a multiple of ``size``."""
     factor = picture.shape[-1] // size
     pooled = functional.avg_pool2d(picture.flatten(0, -4), factor)
-    return pooled.unflatten(0, picture.shape[:-3])
+    return pooled.reshape(*picture.shape[:-2], size, size)

@@ -51,7 +51,8 @@ def chrom(rgb: Tensor, fps: float) -> Tensor:
     red, green_, blue = normal.unbind(2)
     first = _band_pass(3.0 * red - 2.0 * green_, fps)
     second = _band_pass(1.5 * red + green_ - 1.5 * blue, fps)
-    wave = first - _ratio(first, second) * second
+    # The sign is turned, so that a beat that brightens green is positive, as in POS.
+    wave = _ratio(first, second) * second - first
     hann = torch.hann_window(wave.shape[-1], dtype=wave.dtype, device=wave.device)
     return _overlap_add(wave * hann, padded.shape[1], step)[:, :frames]
 
@@ -81,7 +82,8 @@ def _band_pass(wave: Tensor, fps: float) -> Tensor:
     frequency = torch.fft.rfftfreq(wave.shape[-1], 1.0 / fps, device=wave.device)
     keep = (frequency >= PULSE_BAND[0] - fps / wave.shape[-1] / 2) & (frequency <= PULSE_BAND[1])
     keep[0] = False
-    return torch.fft.irfft(torch.fft.rfft(wave) * keep, n=wave.shape[-1])
+    kept: Tensor = torch.fft.irfft(torch.fft.rfft(wave) * keep, n=wave.shape[-1])
+    return kept
 
 
 def _overlap_add(waves: Tensor, frames: int, step: int) -> Tensor:

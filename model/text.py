@@ -10,7 +10,7 @@ import importlib.util
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import torch
@@ -51,7 +51,8 @@ class ClipText:
             )
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            self._model = CLIPTextModel.from_pretrained(path, local_files_only=True).eval()
+            self._model: Any = CLIPTextModel.from_pretrained(path, local_files_only=True)
+            self._model.eval()
         except (OSError, ValueError) as error:
             raise UsageError(f"the CLIP text encoder at {path} cannot be read: {error}") from error
         self.name = f"clip:{path.name}"

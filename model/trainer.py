@@ -60,11 +60,13 @@ class Trainer:
         self.optimiser = torch.optim.AdamW(
             self.bare.parameters(), lr=optimiser.max_lr, weight_decay=optimiser.weight_decay
         )
+        # The schedule divides by the length of its rise and fall: each needs a step, in the shortest run too.
+        total = max(optimiser.steps + 1, 4)
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimiser,
             max_lr=optimiser.max_lr,
-            total_steps=optimiser.steps + 1,
-            pct_start=optimiser.warmup_share,
+            total_steps=total,
+            pct_start=min(max(optimiser.warmup_share, 2.0 / total), 0.7),
         )
         self.step = 0
         self.baseline: Metrics | None = None
