@@ -51,10 +51,10 @@ class ClipText:
             )
         try:
             self._tokenizer = AutoTokenizer.from_pretrained(path, local_files_only=True)
-            self._model: Any = CLIPTextModel.from_pretrained(path, local_files_only=True)
-            self._model.eval()
+            model: Any = CLIPTextModel.from_pretrained(path, local_files_only=True)
         except (OSError, ValueError) as error:
             raise UsageError(f"the CLIP text encoder at {path} cannot be read: {error}") from error
+        self._model: Any = model.eval()
         self.name = f"clip:{path.name}"
 
     @torch.no_grad()
