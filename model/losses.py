@@ -24,13 +24,15 @@ GREY_LEVELS = 255.0
 class LossWeights:
     """Weight of each term; 0 leaves it out (and uncomputed).
 
-    ``under``: extra weight of the part of the error that leaves pulse behind. ``outside``: weight of an
+    ``under``: extra weight of the part of the error that leaves pulse behind. ``knee``: see
+    ``exact_loss``. ``outside``: weight of an
     edit outside skin, within the skin term. ``curriculum_start``, ``curriculum_slope``: the paper's beta(t)
     = slope (t - start) from epoch ``start``; the frequency term is multiplied by it.
     """
 
     exact: float = 1.0
     under: float = 1.0
+    knee: float = 1.0
     skin: float = 0.1
     outside: float = 0.5
     leak: float = 0.5
@@ -62,16 +64,24 @@ class Labels(NamedTuple):
         return Labels(*(part[:, frames:] for part in self))
 
 
-def exact_loss(removal: Tensor, labels: Labels, under: float = 0.0) -> Tensor:
+def exact_loss(removal: Tensor, labels: Labels, under: float = 0.0, knee: float = 0.0) -> Tensor:
     """Squared error of ``removal`` over skin, in units of ``PULSE_SCALE``^2, plus ``under`` × the square of
-    what it leaves of the pulse (the error's component along the true pulse's colour, where positive)."""
+    what it leaves of the pulse (the error's component along the true pulse's colour, where positive).
+
+    ``knee`` > 0: beyond that many units the error counts linearly (pseudo-Huber). Slow drift that the
+    front-end takes for pulse is several times larger than the pulse: squared, it would be all that counts;
+    and what an error costs in an 8-bit picture is linear in it.
+    """
     error = removal - labels.target()
     squared = (error**2).sum(2, keepdim=True)
     if under > 0.0:
         size = (labels.pulse**2).sum(2, keepdim=True).sqrt()
         left = (error * labels.pulse).sum(2, keepdim=True) / (size + 0.02 * PULSE_SCALE)
         squared = squared + under * functional.relu(left) ** 2
-    return masked_mean(squared / 3.0, labels.skin) / PULSE_SCALE**2
+    scaled = squared / (3.0 * PULSE_SCALE**2)
+    if knee > 0.0:
+        scaled = 2.0 * knee**2 * (torch.sqrt(1.0 + scaled / knee**2) - 1.0)
+    return masked_mean(scaled, labels.skin)
 
 
 def skin_loss(skin_logit: Tensor, labels: Labels) -> Tensor:

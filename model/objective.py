@@ -59,7 +59,7 @@ def objective(
         terms[name], scale[name] = value, weight
 
     if weights.exact > 0:
-        add("exact", weights.exact, losses.exact_loss(removal, labels, weights.under))
+        add("exact", weights.exact, losses.exact_loss(removal, labels, weights.under, weights.knee))
     if weights.skin > 0:
         add("skin", weights.skin, losses.skin_loss(edit.skin_logit[:, warmup:], labels))
         add("outside", weights.skin * weights.outside, losses.outside_loss(removal, labels))

@@ -52,6 +52,16 @@ def test_leaving_pulse_costs_more_than_taking_too_much() -> None:
     assert float(short) == pytest.approx(2.0 * float(even_short), rel=0.06)
 
 
+def test_beyond_the_knee_an_error_counts_linearly() -> None:
+    labels = make_labels(0.0)
+    small, large, larger = (
+        float(exact_loss(torch.full_like(labels.observed, size), labels, knee=1.0))
+        for size in (5e-4, 0.05, 0.1)
+    )
+    assert small == pytest.approx(0.01, rel=0.02)
+    assert larger / large == pytest.approx(2.0, rel=0.1)
+
+
 def test_errors_off_the_skin_do_not_count_as_label_errors_but_as_edits_outside() -> None:
     labels = make_labels(0.005)
     edit = labels.target() + 0.01 * (1.0 - labels.skin)
