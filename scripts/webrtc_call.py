@@ -31,13 +31,13 @@ import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.webcam_clip import BITS, BLOCK, Clip, frame_number, write_webcam  # noqa: E402
-from streamfilter.errors import EngineError, PhysioCamError, SourceError, UsageError  # noqa: E402
-from streamfilter.face.color import yuv_to_rgb_matrix  # noqa: E402
-from streamfilter.face.crop import skin_prior  # noqa: E402
-from streamfilter.frame import ColorSpec  # noqa: E402
-from streamfilter.rppg.estimators import ESTIMATORS  # noqa: E402
-from streamfilter.rppg.heart_rate import heart_rate, heart_rate_after_notch  # noqa: E402
+from scripts.webcam_clip import BITS, BLOCK, Clip, frame_number, write_webcam
+from streamfilter.errors import EngineError, PhysioCamError, SourceError, UsageError
+from streamfilter.face.color import yuv_to_rgb_matrix
+from streamfilter.face.crop import skin_prior
+from streamfilter.frame import ColorSpec
+from streamfilter.rppg.estimators import ESTIMATORS
+from streamfilter.rppg.heart_rate import heart_rate, heart_rate_after_notch
 
 CELLS = 24
 READ_BY = ("POS", "CHROM", "GREEN", "PCA")
