@@ -102,13 +102,13 @@ def test_loss_falls_on_an_overfit(clips: Path, tiny: Settings) -> None:
     network = PhysioLatent(tiny.network)
     optimiser = torch.optim.AdamW(network.parameters(), lr=3e-3)
     seen: list[dict[str, float]] = []
-    for _ in range(12):
+    for _ in range(24):
         terms = objective(run_network(network, network, batch, wanted), batch, wanted, tiny, 0.0, None)
         optimiser.zero_grad()
         terms["total"].backward()  # type: ignore[no-untyped-call]
         optimiser.step()
         seen.append({name: float(value.detach()) for name, value in terms.items()})
-    assert seen[-1]["total"] < 0.9 * seen[0]["total"]
+    assert seen[-1]["total"] < 0.5 * seen[0]["total"]
     assert seen[-1]["leak"] < seen[0]["leak"]
     assert seen[-1]["skin"] < seen[0]["skin"]
 
