@@ -19,6 +19,7 @@ from onnx import helper
 from streamfilter.artifact import Artifact, load_artifact, write_manifest
 from streamfilter.contract import CROP, DT, MASKING, PHASE, STEP_GRAPH, STRENGTH, TEXT
 from streamfilter.engine import ENGINE_NAMES, Engine, open_engine
+from streamfilter.engine.select import PREFERENCE
 from streamfilter.errors import ArtifactError, EngineError, UsageError
 
 Inputs = dict[str, npt.NDArray[Any]]
@@ -157,7 +158,7 @@ def test_the_choice_is_said(artifact: Artifact) -> None:
     assert (asked.name, asked.reason) == ("onnxruntime", "asked for")
     pytest.importorskip("openvino")
     chosen = open_engine(artifact)
-    assert (chosen.name, chosen.reason) == ("openvino", "fastest installed")
+    assert (chosen.name, chosen.reason) == (PREFERENCE[0], "preferred of those installed")
 
 
 def test_unknown_engine_and_threads(artifact: Artifact) -> None:

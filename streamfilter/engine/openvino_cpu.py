@@ -1,4 +1,4 @@
-"""The step graph on OpenVINO's CPU plugin: the optional, faster engine."""
+"""The step graph on OpenVINO's CPU plugin: the optional engine."""
 
 from __future__ import annotations
 
