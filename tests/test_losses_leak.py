@@ -93,7 +93,7 @@ def test_a_clip_without_pulse_or_skin_is_skipped() -> None:
         removal = torch.zeros_like(labels.observed, requires_grad=True)
         reading = read(labels.observed * (1.0 + removal), free, skin, pulse, SETTINGS)
         loss = leak_loss(reading, SETTINGS)
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         assert float(loss.detach()) == 0.0
         assert removal.grad is not None
         assert bool(torch.isfinite(removal.grad).all())
@@ -102,7 +102,7 @@ def test_a_clip_without_pulse_or_skin_is_skipped() -> None:
 def test_gradient_points_at_removal() -> None:
     target = make_labels(0.005, frames=240).target()
     share = torch.tensor(0.3, requires_grad=True)
-    leak_of(share * target)[0].backward()  # type: ignore[no-untyped-call]
+    leak_of(share * target)[0].backward()
     assert share.grad is not None
     assert float(share.grad) < 0.0
 

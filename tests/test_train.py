@@ -105,7 +105,7 @@ def test_loss_falls_on_an_overfit(clips: Path, tiny: Settings) -> None:
     for _ in range(24):
         terms = objective(run_network(network, network, batch, wanted), batch, wanted, tiny, 0.0, None)
         optimiser.zero_grad()
-        terms["total"].backward()  # type: ignore[no-untyped-call]
+        terms["total"].backward()
         optimiser.step()
         seen.append({name: float(value.detach()) for name, value in terms.items()})
     assert seen[-1]["total"] < 0.5 * seen[0]["total"]
@@ -136,7 +136,7 @@ def test_every_term_of_the_reference_setting_reaches_the_network(clips: Path, ti
     assert set(late) == {"total", "waveform", "frequency", "fidelity", "perceptual"}
     rise = float((late["total"] - early["total"]).detach())
     assert rise == pytest.approx(0.1 * float(late["frequency"].detach()), rel=1e-3)
-    late["total"].backward()  # type: ignore[no-untyped-call]
+    late["total"].backward()
     assert any(p.grad is not None and float(p.grad.abs().sum()) > 0 for p in network.parameters())
 
 
