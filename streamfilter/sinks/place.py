@@ -43,7 +43,7 @@ def move_into_place(temporary: Path, path: Path, overwrite: bool) -> None:
 
     Raises SinkError if ``path`` has come into being meanwhile and ``overwrite`` is off; OSError of the disk.
     """
-    with temporary.open("rb") as file:
+    with temporary.open("rb+") as file:  # Windows flushes writable files only
         os.fsync(file.fileno())
     if not overwrite and path.exists():
         raise SinkError(f"{path} has been created by another program meanwhile. Choose another output.")
