@@ -21,7 +21,8 @@ def open_engine(artifact: Artifact, name: str = AUTO, threads: int = 1) -> Engin
     """Load the artifact into an engine; its ``name`` and ``reason`` say which and why.
 
     ``auto`` takes the first of PREFERENCE that is installed. The choice is made once: an engine that is there
-    and fails is an error, another one does not take its place in silence. ``threads`` is the number of threads that a step may use, at least 1.
+    and fails is an error, another one does not take its place in silence. ``threads`` is the number of
+    threads that a step may use, at least 1.
 
     Raises UsageError for an unknown name or thread count, EngineError where the engine is not installed or
     refuses the graph, ArtifactError where the graph is not what the manifest promises.
