@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -9,7 +11,8 @@ from torch.nn import functional as F
 from model.causal import CausalTemporalConv
 from model.frontend import FEATURES
 
-CELL = 8  # pixels of the crop on a cell's side
+CELL = 4  # pixels of the crop on a side of the cells whose colour the front-end follows
+PATCH = 8  # and on a side of the latent's positions
 
 
 class PositionNorm(nn.Module):
@@ -46,18 +49,26 @@ class CausalEncoder(nn.Module):
         return self.time.init_past(batch, positions)
 
     def forward(self, crop: Tensor, features: Tensor, past: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """``crop`` (B, T, 3, S, S), ``features`` (B, T, P, FEATURES) → latent, finer skip
+        """``crop`` (B, T, 3, S, S), ``features`` (B, T, (S / 4)², FEATURES) → latent, finer skip
         (B·T, width, S / 4, S / 4) for the decoder, next past."""
         batch, frames = crop.shape[:2]
         fine = F.silu(self.patch_norm(self.patch(crop.flatten(0, 1) * 2.0 - 1.0)))
         coarse = self.down(fine).flatten(2).transpose(1, 2).unflatten(0, (batch, frames))
-        z = self.join(F.silu(torch.cat([coarse, self.signals(features)], dim=-1)))
+        z = self.join(F.silu(torch.cat([coarse, self.signals(_halved(features))], dim=-1)))
         moved, next_past = self.time(F.silu(z), past)
         return z + self.mix(F.silu(moved)), fine, next_past
 
 
 def cell_means(crop: Tensor) -> Tensor:
-    """Mean colour of each cell: (B, T, 3, S, S) → (B, T, P, 3), P = (S / 8)² in row order."""
+    """Mean colour of each cell: (B, T, 3, S, S) → (B, T, P, 3), P = (S / 4)² in row order."""
     batch, frames = crop.shape[:2]
     pooled = F.avg_pool2d(crop.flatten(0, 1), CELL)
     return pooled.flatten(2).transpose(1, 2).unflatten(0, (batch, frames))
+
+
+def _halved(features: Tensor) -> Tensor:
+    """Mean over 2 × 2 cells: (B, T, (2 g)², F) → (B, T, g², F)."""
+    batch, frames, cells, channels = features.shape
+    side = math.isqrt(cells) // 2
+    blocks = features.view(batch, frames, side, 2, side, 2, channels)
+    return blocks.mean(dim=(3, 5)).flatten(2, 3)

@@ -1,4 +1,4 @@
-"""FiLM decoder (Perez et al. 2018): latent → what to take out, where the skin is, at a quarter of the crop."""
+"""FiLM decoder (Perez et al. 2018): latent → how to mix the estimates, and where the skin is."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from model.encoder import PositionNorm
 
-MIX = 9 + 9 + 1  # local colour matrix, global colour matrix, pooling logit
+MIX = 3 * 9 + 1  # colour matrices of the near, wide and whole-face estimate, and a pooling logit
 
 
 class FiLM(nn.Module):

@@ -26,9 +26,9 @@ OPPONENT = (
     (0.0, 1 / math.sqrt(2), -1 / math.sqrt(2)),
     (-2 / math.sqrt(6), 1 / math.sqrt(6), 1 / math.sqrt(6)),
 )
-# Fastest change of log colour that a pulse can cause, in 1/s (luma, colour, colour); what goes beyond is
-# motion or light, and is taken as a step that the band-stop does not chase.
-SLEW = (0.15, 0.05, 0.05)
+# Fastest change of log colour that is followed, in 1/s (luma, colour, colour): a codec's steps stay below,
+# what goes beyond is motion or light, and is taken as a step that the band-stop does not chase.
+SLEW = (0.8, 0.5, 0.5)
 LEAK_SECONDS = 30.0  # forgetting of the integrated colour, so that days of drift stay small
 BLACK = 0.004  # added before the logarithm: one grey level, keeps dark cells finite
 

@@ -35,9 +35,7 @@ class FusionBlock(nn.Module):
     state that is copied at each step, and one row for each cell would cost more than the arithmetic.
     """
 
-    def __init__(
-        self, channels: int, condition: int, heads: int, context: int, grid: int, pool: int
-    ) -> None:
+    def __init__(self, channels: int, condition: int, heads: int, context: int, grid: int, pool: int) -> None:
         super().__init__()
         self.grid, self.pool, self.heads = grid, pool, heads
         self.space_norm = AdaLN(channels, condition)

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from model.causal import State, grow_age
 from model.conditioning import Conditioner, wanted_wave
-from model.encoder import CELL, CausalEncoder, cell_means
+from model.encoder import PATCH, CausalEncoder, cell_means
 from model.film import FilmDecoder
 from model.frontend import FrontEnd
 from model.fusion import FusionBlock
@@ -40,8 +40,8 @@ class StreamSettings:
 
     @property
     def grid(self) -> int:
-        """Cells on a side of the crop."""
-        return self.crop // CELL
+        """Positions of the latent on a side of the crop."""
+        return self.crop // PATCH
 
 
 class Edit(NamedTuple):
@@ -86,7 +86,7 @@ class PhysioLatent(nn.Module):
         """State at the start of a stream, and the one source of its names and shapes."""
         positions = self.settings.grid**2
         state = {
-            "front_end": self.front_end.init_past(batch, positions),
+            "front_end": self.front_end.init_past(batch, 4 * positions),
             "encoder": self.encoder.init_past(batch, positions),
             "age": torch.zeros(batch, 1),
         }
@@ -120,7 +120,7 @@ class PhysioLatent(nn.Module):
         mix, residual, logit = self.decoder(z, fine, condition)
         logit = logit * 4.0 + self.prior
         skin = torch.sigmoid(logit)
-        removal = skin * self._removal(signals.estimate, mix, residual)
+        removal = skin * self._removal(signals.estimate, mix, residual, skin)
         wanted = skin * (strength * wanted_wave(phase) * self.direction)[..., None, None]
         noise = skin * _resize(masking, skin.shape[-1])
         gain = _resize(removal + wanted + noise, self.settings.crop)
@@ -129,23 +129,37 @@ class PhysioLatent(nn.Module):
     def _fusion(self) -> list[FusionBlock]:
         return [block for block in self.blocks if isinstance(block, FusionBlock)]
 
-    def _removal(self, estimate: Tensor, mix: Tensor, residual: Tensor) -> Tensor:
+    def _removal(self, estimate: Tensor, mix: Tensor, residual: Tensor, skin: Tensor) -> Tensor:
         """Relative change that takes the estimated pulse out, before the skin map (B, T, 3, 2g, 2g).
 
-        The estimate of each cell and of the whole face (pooled by learned weights) are mixed by colour
-        matrices that the network sets for each cell and frame; the residual is what it adds of its own.
+        A cell at the face's edge sees the pulse diluted by what else it holds, so the estimates are averaged
+        over cells weighted by their skin: near, wide, and over the whole face by learned weights. Colour
+        matrices that the network sets for each place and frame mix them; the residual is its own addition.
         """
-        grid, opponent = self.settings.grid, self.front_end.opponent
-        local, overall, logit = torch.split(mix, [9, 9, 1], dim=-1)
-        weight = torch.softmax(logit + F.avg_pool2d(self.prior, 2).reshape(-1, 1), dim=2)
-        pooled = (weight * estimate).sum(dim=2, keepdim=True)
-        own = estimate + (local.unflatten(-1, (3, 3)) @ estimate.unsqueeze(-1)).squeeze(-1)
-        shared = (overall.unflatten(-1, (3, 3)) @ pooled.unsqueeze(-1)).squeeze(-1)
-        rgb = (own + shared) @ opponent
-        cells = rgb.transpose(2, 3).unflatten(-1, (grid, grid))
-        total = _resize(cells, 2 * grid) + 0.01 * residual
+        fine, opponent = 2 * self.settings.grid, self.front_end.opponent
+        planes = estimate.transpose(2, 3).unflatten(-1, (fine, fine))
+        matrices, logit = torch.split(_resize(_planes(mix, self.settings.grid), fine), [27, 1], dim=2)
+        weight = skin * skin + 1e-4
+        near, wide = (_smooth(planes, weight, size) for size in (3, 7))
+        whole = weight * torch.exp(4.0 * torch.tanh(logit))
+        shared = (planes * whole).sum(dim=(3, 4), keepdim=True) / whole.sum(dim=(3, 4), keepdim=True)
+        sources = torch.cat([near, wide, shared.expand_as(near)], dim=2)
+        mixed = near + (matrices.unflatten(2, (3, 9)) * sources.unsqueeze(2)).sum(dim=3)
+        total = torch.einsum("btkhw,kc->btchw", mixed, opponent) + 0.01 * residual
         limit = self.settings.limit
         return -limit * torch.tanh(total / limit)
+
+
+def _smooth(planes: Tensor, weight: Tensor, size: int) -> Tensor:
+    """Normalised convolution (Knutsson and Westin 1993) of (B, T, 3, h, w) with a box of ``size`` cells."""
+    joined = torch.cat([planes * weight, weight], dim=2).flatten(0, 1)
+    summed = F.avg_pool2d(joined, size, stride=1, padding=size // 2).unflatten(0, planes.shape[:2])
+    return summed[:, :, :3] / summed[:, :, 3:]
+
+
+def _planes(x: Tensor, grid: int) -> Tensor:
+    """Positions to planes: (B, T, g², C) → (B, T, C, g, g)."""
+    return x.transpose(2, 3).unflatten(-1, (grid, grid))
 
 
 def _resize(x: Tensor, size: int) -> Tensor:

@@ -33,7 +33,9 @@ class Masking:
         self._level = level
         direction = np.asarray(colours) / max(colours)
         # Three independent sources: along the pulse, and across it in the colour differences.
-        self._colours = np.stack([direction, 0.35 * np.array([1.0, 0.0, -1.0]), 0.35 * np.array([0.5, -1.0, 0.5])])
+        self._colours = np.stack(
+            [direction, 0.35 * np.array([1.0, 0.0, -1.0]), 0.35 * np.array([0.5, -1.0, 0.5])]
+        )
 
     def start(self) -> State:
         """Filters at rest: (4, sources, 1 + grid cells), started as if they had always run."""

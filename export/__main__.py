@@ -1,0 +1,87 @@
+"""``python -m export --checkpoint runs/stream/best.pt --out streamfilter/artifacts/default``"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from pathlib import Path
+
+import torch
+
+from export.build import build_artifact
+from model.checkpoint import load, network_of, settings_of, table_of
+from model.configuration import load_settings
+from model.physiolatent import PhysioLatent
+from model.text import conditioning_table, make_encoder
+from streamfilter.errors import PhysioCamError
+
+MASKING = 0.0012
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Command line; returns the exit code of ``streamfilter.errors``."""
+    parser = argparse.ArgumentParser(prog="python -m export", description=__doc__)
+    source = parser.add_mutually_exclusive_group(required=True)
+    source.add_argument("--checkpoint", type=Path, help="best.pt or last.pt of a training run")
+    source.add_argument(
+        "--untrained", type=Path, metavar="TOML", help="these settings' network with its learned part at zero"
+    )
+    parser.add_argument("--out", type=Path, required=True, help="folder of the artifact, replaced if there")
+    parser.add_argument("--name", default="default")
+    parser.add_argument("--masking", type=float, default=MASKING, help="relative rms, default %(default)s")
+    arguments = parser.parse_args(argv)
+    try:
+        error = _export(arguments)
+    except PhysioCamError as problem:
+        print(f"export: {problem}", file=sys.stderr)
+        return problem.exit_code
+    size = sum(file.stat().st_size for file in arguments.out.iterdir())
+    print(f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from torch {error:.1e} of the gain")
+    return 0
+
+
+def _export(arguments: argparse.Namespace) -> float:
+    training: dict[str, object] = {"commit": _commit()}
+    measured: dict[str, object] = {}
+    if arguments.checkpoint is not None:
+        content = load(arguments.checkpoint)
+        network, table = network_of(content), table_of(content)
+        encoder = str(content["text_encoder"])
+        training |= {"step": int(content["step"]), "settings": settings_of(content).to_table()}
+        measured |= {"validation": content["metrics"]}
+    else:
+        settings = load_settings(arguments.untrained)
+        torch.manual_seed(0)
+        network = PhysioLatent(settings.network).eval()
+        text = make_encoder(settings.text.encoder, settings.text.folder)
+        table, encoder = conditioning_table(text), text.name
+        training |= {"step": 0, "settings": settings.to_table()}
+    return build_artifact(
+        network,
+        table,
+        arguments.out,
+        name=arguments.name,
+        text_encoder=encoder,
+        masking=arguments.masking,
+        training=training,
+        measured=measured,
+    )
+
+
+def _commit() -> str:
+    try:
+        found = subprocess.run(
+            ["git", "rev-parse", "HEAD"],
+            capture_output=True,
+            text=True,
+            check=True,
+            cwd=Path(__file__).parent,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return found.stdout.strip()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
