@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -133,6 +134,8 @@ def test_inputs_are_checked_by_name_shape_and_dtype(engine: Engine, artifact: Ar
 
 def test_a_closed_engine_says_so(artifact: Artifact) -> None:
     for name in ENGINE_NAMES:
+        if name == "openvino" and find_spec("openvino") is None:
+            continue
         engine = open_engine(artifact, name)
         state = engine.init_state()
         engine.close()

@@ -26,11 +26,12 @@ FOREIGN = ("torch", "diffusers", "transformers", "scipy", "matplotlib", "skimage
 INSTALLED_LIMIT_MB = 420
 
 IMPORT_EVERYTHING = """
-import importlib, json, pkgutil, sys
+import importlib, importlib.util, json, pkgutil, sys
 import streamfilter
 names = [module.name for module in pkgutil.walk_packages(streamfilter.__path__, "streamfilter.")]
 for name in names:
-    if not name.endswith("__main__"):
+    optional = name == "streamfilter.engine.openvino_cpu" and importlib.util.find_spec("openvino") is None
+    if not name.endswith("__main__") and not optional:
         importlib.import_module(name)
 print(json.dumps({"imported": names, "loaded": sorted({name.partition(".")[0] for name in sys.modules})}))
 """
