@@ -1,0 +1,1 @@
+"""Compares pulse editors on clips whose pulse is known: what is shown, what still leaks, what it costs."""

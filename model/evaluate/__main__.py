@@ -1,0 +1,164 @@
+"""``python -m model.evaluate``: compares the editors and writes docs/evaluation."""
+
+from __future__ import annotations
+
+import argparse
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model.evaluate.clip import SKIP_SECONDS
+from model.evaluate.editors import NAMES, WANTED
+from model.evaluate.plots import draw_all
+from model.evaluate.real import RealSpec, open_real, real_specs
+from model.evaluate.report import write_report
+from model.evaluate.run import evaluate_clip
+from model.evaluate.synthetic import SyntheticSpec, open_synthetic, synthetic_specs
+from streamfilter.artifact import load_artifact
+from streamfilter.errors import PhysioCamError, SourceError
+
+ROOT = Path(__file__).resolve().parents[2]
+Spec = SyntheticSpec | RealSpec
+
+
+@dataclass(frozen=True)
+class Task:
+    """One clip for one process. ``direction``: the wanted pulse's relative amplitude in R, G, B."""
+
+    spec: Spec
+    editors: tuple[str, ...]
+    artifact: Path | None
+    direction: tuple[float, float, float]
+    cache: Path
+    engine: str
+    codecs: bool
+
+
+def work(task: Task) -> dict[str, Any]:
+    """The figures of one clip, or why there are none."""
+    spec = task.spec
+    try:
+        clip = (
+            open_synthetic(spec, task.cache)
+            if isinstance(spec, SyntheticSpec)
+            else open_real(spec, task.cache)
+        )
+    except SourceError as error:
+        return {"skipped": spec.name, "why": str(error)}
+    clip = replace(clip, codecs=clip.codecs and task.codecs)
+    return evaluate_clip(
+        clip, task.editors, task.artifact, task.direction, task.cache / "traces", task.engine
+    )
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    shared = Path(os.environ.get("PHYSIOCAM_SHARED", ROOT.parent / "shared"))
+    parser = argparse.ArgumentParser(prog="python -m model.evaluate", description=__doc__)
+    parser.add_argument("--artifact", default="default", help="folder of the artifact, or 'default'")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
+    parser.add_argument("--quick", action="store_true", help="6 synthetic and 2 real clips")
+    parser.add_argument("--clips", type=Path, default=shared / "data" / "clips", help="folder of real clips")
+    parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "eval-cache", help="generated clips")
+    parser.add_argument("--jobs", type=int, default=2, help="processes")
+    parser.add_argument("--engine", default="auto")
+    parser.add_argument("--editors", default=",".join(NAMES), help="which of: " + ", ".join(NAMES))
+    parser.add_argument("--only", default="", help="run only clips whose name contains this")
+    parser.add_argument("--no-codecs", action="store_true", help="leave the codecs out")
+    return parser.parse_args(arguments)
+
+
+def specs_of(options: argparse.Namespace) -> list[Spec]:
+    faces = options.faces if options.faces.is_dir() else None
+    if faces is None:
+        print(
+            f"{options.faces} is not there: the built-in portrait stands in (not held out)", file=sys.stderr
+        )
+    specs: list[Spec] = list(synthetic_specs(faces, options.quick))
+    if options.clips.is_dir():
+        specs += real_specs(options.clips, options.quick)
+    else:
+        print(f"{options.clips} is not there: no real clips", file=sys.stderr)
+    return [spec for spec in specs if options.only in spec.name]
+
+
+def commit_of() -> str:
+    def git(*words: str) -> str:
+        done = subprocess.run(["git", "-C", str(ROOT), *words], capture_output=True, text=True, check=False)
+        return done.stdout.strip()
+
+    name = git("rev-parse", "--short", "HEAD") or "unknown"
+    return name + (" with uncommitted changes" if git("status", "--porcelain", "-uno") else "")
+
+
+def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
+    """The results as they come; one process of its own a clip at a time, ``jobs`` of them."""
+    if jobs <= 1:
+        yield from map(work, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=8) as pool:
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
+            yield future.result()
+
+
+def evaluate(options: argparse.Namespace, command: str) -> int:
+    editors = tuple(name for name in NAMES if name in options.editors.split(","))
+    artifact = None if options.artifact == "default" else Path(options.artifact)
+    direction, name = WANTED, "not run"
+    if "artifact" in editors:
+        manifest = load_artifact(artifact).manifest
+        direction = manifest.pulse_direction
+        name = f"{manifest.name} (step.onnx {manifest.files['step.onnx'][:12]})"
+    tasks = [
+        Task(spec, editors, artifact, direction, options.cache, options.engine, not options.no_codecs)
+        for spec in specs_of(options)
+    ]
+    start, results, skipped = time.monotonic(), [], {}
+    for result in run_all(tasks, options.jobs):
+        if "skipped" in result:
+            skipped[result["skipped"]] = result["why"]
+        else:
+            results.append(result)
+        done = len(results) + len(skipped)
+        label = result.get("name", result.get("skipped"))
+        print(f"[{done}/{len(tasks)}] {time.monotonic() - start:6.0f} s  {label}", flush=True)
+    if not results:
+        print("no clip could be evaluated: check --clips, --faces and --only", file=sys.stderr)
+        return 1
+    order = {task.spec.name: k for k, task in enumerate(tasks)}
+    results.sort(key=lambda r: order[r["name"]])
+    meta = {
+        "command": command,
+        "commit": commit_of(),
+        "artifact": name,
+        "skip_seconds": SKIP_SECONDS,
+        "skipped": dict(sorted(skipped.items())),
+    }
+    write_report(
+        options.out, results, meta, lambda folder: draw_all(results, options.cache / "traces", folder)
+    )
+    print(f"wrote {options.out / 'README.md'}")
+    return 0
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    options = parse(arguments)
+    words = sys.argv[1:] if arguments is None else list(arguments)
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    try:
+        return evaluate(options, " ".join(["python -m model.evaluate", *words]))
+    except PhysioCamError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

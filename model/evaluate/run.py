@@ -1,0 +1,129 @@
+"""One clip through every editor and, for some clips, through the codecs: one pass over its frames."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from model.evaluate.clip import EvalClip
+from model.evaluate.codecs import CODECS, PLAIN, Channel, open_channel
+from model.evaluate.editors import Editor, make_editor
+from model.evaluate.metrics import Fidelity, attack, hits, leak_map, leaks, readings, rgb_of
+from model.evaluate.reading import block_sums, even, face_trace
+from streamfilter.frame import Frame
+
+Array32 = npt.NDArray[np.float32]
+
+CODEC_EDITORS = ("none", "band-stop", "artifact", "oracle")
+
+
+@dataclass
+class _Track:
+    """An editor at work on a clip, with all that watches it."""
+
+    editor: Editor
+    channels: dict[str, Channel]
+    fidelity: Fidelity = field(default_factory=Fidelity)
+    blocks: list[Array32] = field(default_factory=list)
+    received: dict[str, list[Array32]] = field(default_factory=dict)
+    shielded: int = 0
+    seconds: float = 0.0
+
+
+def evaluate_clip(
+    clip: EvalClip,
+    editors: Sequence[str],
+    artifact: Path | None,
+    direction: Sequence[float],
+    traces: Path,
+    engine: str = "auto",
+) -> dict[str, Any]:
+    """The figures of ``clip`` for each editor; its traces go to the folder ``traces`` for the plots."""
+    names = [name for name in editors if name != "oracle" or clip.pulse is not None]
+    tracks = {name: _Track(make_editor(name, clip, artifact, direction, engine), {}) for name in names}
+    if clip.codecs:
+        for name in names:
+            if name in CODEC_EDITORS:
+                tracks[name].channels = {codec: open_channel(codec, *clip.size, clip.fps) for codec in CODECS}
+                tracks[name].received = {codec: [] for codec in CODECS}
+    first, last = clip.read
+    for index, frame in enumerate(clip.frames()):
+        measured = index >= first
+        before = rgb_of(frame) if measured else None
+        for name, track in tracks.items():
+            start = time.perf_counter()
+            edited, shielded = track.editor.edit(index, frame)
+            track.seconds += time.perf_counter() - start
+            for codec, channel in track.channels.items():
+                _receive(track, codec, channel.send(edited), clip)
+            if not measured:
+                continue
+            track.shielded += shielded
+            track.blocks.append(block_sums(edited, clip, index))
+            if before is not None and name != "none":
+                track.fidelity.add(before, rgb_of(edited), clip.box(index))
+    result: dict[str, Any] = {
+        "name": clip.name,
+        "labels": asdict(clip.labels),
+        "target": clip.target,
+        "true": None if clip.true_bpm is None else round(clip.true_bpm, 2),
+        "seconds": round(float(clip.times[last - 1] - clip.times[first]), 2),
+        "editors": {},
+    }
+    traces.mkdir(parents=True, exist_ok=True)
+    for name, track in tracks.items():
+        track.editor.close()
+        for codec, channel in track.channels.items():
+            _receive(track, codec, channel.finish(), clip)
+        result["editors"][name] = _figures(name, track, clip, traces)
+    if clip.pulse is not None:
+        result["pulse_free"] = _pulse_free(clip)
+    return result
+
+
+def _receive(track: _Track, codec: str, frames: list[Frame], clip: EvalClip) -> None:
+    """Keeps the blocks of decoded frames; their indices follow from how many came before."""
+    received = track.received[codec]
+    for frame in frames:
+        received.append(block_sums(frame, clip, len(received)))
+
+
+def _figures(name: str, track: _Track, clip: EvalClip, folder: Path) -> dict[str, Any]:
+    span = slice(*clip.read)
+    blocks = np.stack(track.blocks)
+    trace = face_trace(blocks)
+    out = readings(trace, clip, span)
+    out["coherence"] = leaks(blocks, clip, span)
+    if name != "none":
+        out |= track.fidelity.figures()
+        out["shielded"] = track.shielded
+    out["ms_per_frame"] = round(1000 * track.seconds / clip.read[1], 2)
+    if track.channels:
+        out["codecs"] = {PLAIN: readings(trace, clip, span, full=False)}
+        for codec, received in track.received.items():
+            after = face_trace(np.stack(received)[span])
+            out["codecs"][codec] = readings(after, clip, span, full=False)
+    np.savez_compressed(
+        folder / f"{clip.name}--{name}.npz",
+        rgb=even(trace, clip.times[span], clip.fps),
+        fps=clip.fps,
+        leak=leak_map(blocks, clip, span),
+    )
+    return out
+
+
+def _pulse_free(clip: EvalClip) -> dict[str, Any]:
+    """What the same attack finds where there is nothing to find: chance."""
+    if clip.pulse is None or clip.true_bpm is None:
+        return {}
+    span = slice(*clip.read)
+    blocks = clip.pulse.free[span]
+    trace = even(face_trace(blocks), clip.times[span], clip.fps)
+    found = attack(trace, clip.fps, clip.target)
+    return {"notch": found, "hits": hits(found, clip.true_bpm), "coherence": leaks(blocks, clip, span)}
