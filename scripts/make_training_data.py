@@ -9,6 +9,7 @@ import argparse
 import sys
 import time
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import lru_cache
 from multiprocessing import get_context
 from pathlib import Path
@@ -18,7 +19,8 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.data.clip import generate_clip
-from model.data.collection import still, still_paths
+from model.data.collection import film, film_paths, still, still_paths
+from model.data.film import Film, generate_film_clip
 from model.data.portrait import Portrait
 from model.data.settings import draw_settings
 from model.data.splits import SPLITS, Split
@@ -30,27 +32,67 @@ def _portrait(path: Path | None, split: Split) -> Portrait:
     return still(path, split)
 
 
-def _make(job: tuple[int, argparse.Namespace, list[Path | None]]) -> int:
-    index, options, stills = job
-    rng = np.random.default_rng([options.seed, SPLITS.index(options.split), index])
-    # Each identity is used once before any is used again.
-    order = np.random.default_rng([options.seed, index // len(stills)]).permutation(len(stills))
-    footage = _portrait(stills[order[index % len(stills)]], options.split)
-    settings = draw_settings(rng, footage.ita, frames=options.frames)
-    write_clip(options.out, f"{index:05d}", generate_clip(rng, footage, settings))
-    return index
+@lru_cache(maxsize=3)
+def _film(path: Path, split: Split) -> Film:
+    return film(path, split)
 
 
-def _report(made: Iterable[int], count: int, frames: int) -> None:
+@dataclass(frozen=True)
+class Job:
+    """One clip: its number, its footage (a still, None for the built-in one, or a video), and its seed."""
+
+    index: int
+    name: str
+    footage: Path | None
+    is_film: bool
+    options: argparse.Namespace
+
+
+def _make(job: Job) -> str:
+    options = job.options
+    rng = np.random.default_rng([options.seed, SPLITS.index(options.split), int(job.is_film), job.index])
+    if job.is_film:
+        assert job.footage is not None
+        reel = _film(job.footage, options.split)
+        clip = generate_film_clip(rng, reel, draw_settings(rng, reel.ita, frames=options.frames, motion=3))
+    else:
+        footage = _portrait(job.footage, options.split)
+        clip = generate_clip(rng, footage, draw_settings(rng, footage.ita, frames=options.frames))
+    write_clip(options.out, job.name, clip)
+    return job.name
+
+
+def _jobs(options: argparse.Namespace) -> list[Job]:
+    """The clips that are wanted and not there yet."""
+    jobs = []
+    if options.clips is not None:
+        films = film_paths(options.clips, options.split)
+        each = -(-options.film_count // len(films))  # a film is opened once for all its clips
+        names = [f"film{i:05d}" for i in range(options.film_count)]
+        jobs += [Job(i, n, films[i // each], True, options) for i, n in enumerate(names)]
+    stills: list[Path | None] = [None]
+    if options.stills is not None:
+        stills = list(still_paths(options.stills, options.split))
+    for index in range(options.count):
+        # Each identity is used once before any is used again.
+        order = np.random.default_rng([options.seed, index // len(stills)]).permutation(len(stills))
+        jobs.append(Job(index, f"{index:05d}", stills[order[index % len(stills)]], False, options))
+    have = set(clip_names(options.out)) if options.out.exists() else set()
+    return [job for job in jobs if job.name not in have]
+
+
+def _report(made: Iterable[str], count: int, frames: int) -> None:
     began = time.perf_counter()
-    for done, index in enumerate(made, 1):
+    for done, name in enumerate(made, 1):
         speed = done * frames / (time.perf_counter() - began)
-        print(f"clip {index:05d}: {done}/{count} made, {speed:.0f} frames/s", flush=True)
+        print(f"clip {name}: {done}/{count} made, {speed:.0f} frames/s", flush=True)
 
 
 def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--stills", type=Path, help="folder of aligned portraits (default: the built-in one)")
+    parser.add_argument("--clips", type=Path, help="folder of real clips to put a pulse on (default: none)")
+    parser.add_argument("--film-count", type=int, default=120, help="clips of real footage, besides --count")
     parser.add_argument("--out", type=Path, required=True, help="folder for the clips")
     parser.add_argument("--count", type=int, default=800)
     parser.add_argument("--frames", type=int, default=300)
@@ -58,9 +100,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--split", choices=SPLITS, default="train")
     options = parser.parse_args(argv)
-    stills = [None] if options.stills is None else still_paths(options.stills, options.split)
-    have = set(clip_names(options.out)) if options.out.exists() else set()
-    jobs = [(i, options, stills) for i in range(options.count) if f"{i:05d}" not in have]
+    jobs = _jobs(options)
     if options.workers <= 1:
         _report(map(_make, jobs), len(jobs), options.frames)
     else:

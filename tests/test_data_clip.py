@@ -93,10 +93,12 @@ def test_random_settings_give_finite_pictures_in_range(seed: int) -> None:
     rng = np.random.default_rng(seed)
     clip = generate_clip(rng, portrait(), draw_settings(rng, portrait().ita, frames=16, codec="none"))
     rgb, pulse = clip.observed_rgb(), clip.pulse()
-    assert np.isfinite(rgb).all() and np.isfinite(pulse).all()
+    assert np.isfinite(rgb).all()
+    assert np.isfinite(pulse).all()
     assert 0.02 < rgb.mean() < 0.95
     assert np.abs(pulse).max() < 0.05
-    assert clip.skin.max() > 200 and 0.08 < clip.skin.mean() / 255 < 0.6
+    assert clip.skin.max() > 200
+    assert 0.08 < clip.skin.mean() / 255 < 0.6
     assert (clip.dt > 0).all()
     assert clip.dt[1:].sum() == pytest.approx(clip.times[-1] - clip.times[0], rel=1e-4)
 

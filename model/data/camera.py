@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable, Iterator
 
 import av
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -35,47 +35,55 @@ def averaged_noise(rng: Rng, rgb: Array32, settings: ClipSettings) -> Array32:
     return np.asarray(np.clip(rgb + noise, 0.0, 1.0), np.float32)
 
 
-def picture(rng: Rng, rgb: Array32, settings: ClipSettings) -> Picture:
-    """An 8-bit picture (H, W, 3) of ``rgb`` with a pixel's own noise."""
-    noisy = rgb
-    if settings.noise > 0.0:
-        noise = rng.standard_normal(rgb.shape, np.float32)
-        noisy = rgb + noise * noise_level(rgb, settings.noise)
-    return np.clip(np.rint(noisy * 255.0), 0, 255).astype(np.uint8)
+def pictures(rng: Rng, rgbs: Iterable[Array32], settings: ClipSettings) -> Iterator[Picture]:
+    """8-bit pictures (H, W, 3) of ``rgbs`` (0..1), each with a pixel's own noise.
+
+    The noise is cut at random from one large field: drawing it afresh would take longer than all the rest.
+    """
+    field: Array32 | None = None
+    for rgb in rgbs:
+        if settings.noise <= 0.0:
+            seen = rgb * np.float32(255.0)
+        else:
+            height, width = rgb.shape[:2]
+            if field is None:
+                field = rng.standard_normal((2 * height, 2 * width, 3), np.float32)
+            y, x = int(rng.integers(height)), int(rng.integers(width))
+            seen = noise_level(rgb, settings.noise)
+            seen *= field[y : y + height, x : x + width]
+            seen += rgb
+            seen *= np.float32(255.0)
+        seen += np.float32(0.5)
+        np.clip(seen, 0.0, 255.0, out=seen)
+        yield seen.astype(np.uint8)
 
 
-def round_trip(pictures: list[Picture], settings: ClipSettings) -> list[Picture]:
-    """The pictures after the codec of ``settings`` (MJPEG, H.264 or VP8, encoded and decoded for real)."""
-    height, width = pictures[0].shape[:2]
+def round_trip(given: Iterable[Picture], size: int, settings: ClipSettings) -> Iterator[Picture]:
+    """The pictures (``size`` squared) after MJPEG, H.264 or VP8 as ``settings`` says: a real round trip."""
     rate = max(1, round(settings.fps))
     names = {"mjpeg": "mjpeg", "h264": "libx264", "vp8": "libvpx"}
     buffer = io.BytesIO()
+    count = 0
     with av.open(buffer, "w", format="matroska") as container:
         if settings.codec == "mjpeg":
             options = {"qmin": str(settings.quality), "qmax": str(settings.quality)}
         elif settings.codec == "h264":
-            options = {"preset": "veryfast", "tune": "zerolatency", "threads": "1"}
+            options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
         else:
             options = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "threads": "1"}
         stream = container.add_stream(names[settings.codec], rate=rate, options=options)
-        stream.width, stream.height = width, height
+        stream.width, stream.height = size, size
         stream.pix_fmt = "yuvj420p" if settings.codec == "mjpeg" else "yuv420p"
         if settings.codec != "mjpeg":
             stream.bit_rate = settings.bitrate
-        for rgb in pictures:
+        for rgb in given:
+            count += 1
             container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24")))
         container.mux(stream.encode(None))
     buffer.seek(0)
     with av.open(buffer, "r") as container:
-        decoded = [np.asarray(f.to_ndarray(format="rgb24"), np.uint8) for f in container.decode(video=0)]
-    if len(decoded) != len(pictures):
-        raise RuntimeError(f"{settings.codec} gave {len(decoded)} pictures for {len(pictures)}")
-    return decoded
-
-
-def reduced(pictures: list[Picture], size: int) -> Array32:
-    """The area average of each picture at ``size``: (T, size, size, 3) float32 0..1."""
-    reduced_ones = [
-        cv2.resize(p.astype(np.float32), (size, size), interpolation=cv2.INTER_AREA) for p in pictures
-    ]
-    return np.asarray(np.stack(reduced_ones) / np.float32(255.0), np.float32)
+        for frame in container.decode(video=0):
+            count -= 1
+            yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+    if count != 0:
+        raise RuntimeError(f"{settings.codec} lost {count} of the pictures")

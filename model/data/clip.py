@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 
-from model.data.camera import averaged_noise, picture, reduced, round_trip
-from model.data.label import TERMS, monomials, pulse_field, render_label, smooth_map
+from model.data.camera import averaged_noise, pictures, round_trip
+from model.data.label import TERMS, crop_basis, pulse_field, render_label, smooth_strength
 from model.data.light import draw_light
 from model.data.motion import draw_motion
 from model.data.portrait import Portrait
@@ -82,7 +84,8 @@ def plan(rng: Rng, footage: Portrait, settings: ClipSettings, size: int, tracked
     pulse = draw_pulse(rng, clock, times, settings.hr)
     motion = draw_motion(rng, clock, times, pulse.breath, settings.motion, settings.view, tracked)
     light = draw_light(rng, clock, times, motion, settings)
-    strength, delay, affine = _maps(rng, settings, motion.affine())
+    affine = motion.affine()
+    strength, delay = smooth_strength(rng, settings.strength, settings.uneven, settings.delay)
     field = pulse_field(strength, delay, affine, pulse.bvp, pulse.slope)
     # Breathing moves the blood's baseline. It is below the heart's band and not part of the label.
     baseline = float(rng.uniform(0.0, 0.3)) * pulse.breath
@@ -92,17 +95,6 @@ def plan(rng: Rng, footage: Portrait, settings: ClipSettings, size: int, tracked
     scene = Scene(footage.at(box_pixels), motion, light, settings)
     direction = np.asarray(settings.direction, np.float32)
     return Plan(times, pulse, field, breath_field, direction, scene)
-
-
-def _maps(
-    rng: Rng, settings: ClipSettings, affine: npt.NDArray[np.float64]
-) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64], npt.NDArray[np.float64]]:
-    """Strength and delay (10,) as cubics over the face; their field of view follows the head."""
-    one = np.zeros(TERMS)
-    one[0] = 1.0
-    strength = settings.strength * (one + settings.uneven * smooth_map(rng))
-    delay = settings.strength * 0.5 * settings.delay * smooth_map(rng)
-    return strength, delay, affine
 
 
 def pulse_free(planned: Plan, size: int, oversample: int) -> tuple[Array32, npt.NDArray[np.uint8]]:
@@ -129,20 +121,44 @@ def generate_clip(rng: Rng, footage: Portrait, settings: ClipSettings) -> Clip:
         observed = averaged_noise(rng, clean, settings)
     else:
         observed, skin = _through_codec(rng, footage, settings, planned)
-    pulse = planned.pulse
+    return stored(
+        observed,
+        skin,
+        planned.field,
+        planned.direction,
+        planned.pulse,
+        planned.times,
+        footage.identity,
+        footage.ita,
+        settings,
+    )
+
+
+def stored(
+    observed: Array32,
+    skin: npt.NDArray[np.uint8],
+    field: Array32,
+    direction: Array32,
+    pulse: Pulse,
+    times: Signal,
+    identity: str,
+    ita: float,
+    settings: ClipSettings,
+) -> Clip:
+    """The clip of an observed picture (T, S, S, 3) 0..1 and its truth, quantised for the disk."""
     return Clip(
         observed=np.rint(np.clip(observed, 0.0, 1.0) * _LEVELS).astype(np.uint16),
         skin=skin,
-        field=planned.field,
-        direction=planned.direction,
+        field=field,
+        direction=direction,
         bvp=pulse.bvp.astype(np.float32),
         rate=pulse.rate.astype(np.float32),
         phase=pulse.phase.astype(np.float32),
-        times=planned.times,
-        dt=np.diff(planned.times, prepend=planned.times[0] - 1.0 / settings.fps).astype(np.float32),
+        times=times,
+        dt=np.diff(times, prepend=times[0] - 1.0 / settings.fps).astype(np.float32),
         hr=pulse.hr,
-        identity=footage.identity,
-        ita=footage.ita,
+        identity=identity,
+        ita=ita,
         settings=settings,
     )
 
@@ -153,22 +169,19 @@ def _through_codec(
     """The clip drawn at the codec's size, encoded, decoded, and area-averaged to the crop."""
     size = settings.codec_size
     fine = Scene(footage.at(round(1.3 * size)), planned.scene.motion, planned.scene.light, settings)
-    axis = (np.arange(size) + 0.5) / size * 2.0 - 1.0
-    gy, gx = np.meshgrid(axis, axis, indexing="ij")
-    basis = np.moveaxis(monomials(gx, gy), -1, 0).astype(np.float32)
+    basis = crop_basis(size).reshape(TERMS, -1)
     fields = planned.field + planned.breath_field
-    pictures = []
     skin = np.empty((len(planned.times), CROP, CROP), np.uint8)
-    for index, (rgb, mask) in enumerate(frames(fine, size)):
-        change = np.tensordot(fields[index], basis, 1) * mask
-        seen = rgb * (1.0 + change[..., None] * planned.direction)
-        pictures.append(picture(rng, seen, settings))
-        small = np.clip(np.asarray(_area(mask)), 0.0, 1.0)
-        skin[index] = np.rint(small * 255.0)
-    return reduced(round_trip(pictures, settings), CROP), skin
 
+    def drawn() -> Iterator[Array32]:
+        for index, (rgb, mask) in enumerate(frames(fine, size)):
+            change = (fields[index] @ basis).reshape(size, size) * mask
+            share = cv2.resize(mask, (CROP, CROP), interpolation=cv2.INTER_AREA)
+            skin[index] = np.rint(np.clip(share, 0.0, 1.0) * 255.0)
+            yield rgb * cv2.merge([1.0 + change * share_of for share_of in planned.direction])
 
-def _area(mask: Array32) -> Array32:
-    import cv2
-
-    return np.asarray(cv2.resize(mask, (CROP, CROP), interpolation=cv2.INTER_AREA), np.float32)
+    observed = np.empty((len(planned.times), CROP, CROP, 3), np.float32)
+    for index, seen in enumerate(round_trip(pictures(rng, drawn(), settings), size, settings)):
+        cells = cv2.resize(seen.astype(np.float32), (CROP, CROP), interpolation=cv2.INTER_AREA)
+        observed[index] = cells * np.float32(1.0 / 255.0)
+    return observed, skin

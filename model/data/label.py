@@ -47,6 +47,16 @@ def smooth_map(rng: Rng) -> Array64:
     return np.asarray(raw / np.abs(basis @ raw).max())
 
 
+def smooth_strength(rng: Rng, strength: float, uneven: float, delay: float) -> tuple[Array64, Array64]:
+    """Maps A and D (10,) over the face: the pulse's strength, and strength times delay (seconds).
+
+    Strength differs by up to ``uneven`` (relative), delay by up to ``delay`` from end to end.
+    """
+    mean = np.zeros(TERMS)
+    mean[0] = 1.0
+    return strength * (mean + uneven * smooth_map(rng)), strength * 0.5 * delay * smooth_map(rng)
+
+
 def in_crop(coefficients: Array64, affine: Array64) -> Array64:
     """Cubics of face coordinates as cubics of the crop's.
 
@@ -73,11 +83,14 @@ def render_label(skin: npt.NDArray[np.uint8], field: Array32, direction: Array32
     size = skin.shape[-1]
     scalar = (field @ crop_basis(size).reshape(TERMS, -1)).reshape(-1, size, size)
     scalar *= skin.astype(np.float32) * np.float32(1.0 / 255.0)
-    return np.asarray(scalar[..., None] * direction, np.float32)
+    pulse = np.empty((*scalar.shape, 3), np.float32)
+    for channel in range(3):
+        np.multiply(scalar, direction[channel], out=pulse[..., channel])
+    return pulse
 
 
 def render_label_torch(skin: torch.Tensor, field: torch.Tensor, direction: torch.Tensor) -> torch.Tensor:
-    """p (B, T, 3, H, W) in torch; ``skin`` (B, T, 1, H, W) 0..1, ``field`` (B, T, 10), ``direction`` (B, 3)."""
+    """p (B, T, 3, H, W) of ``skin`` (B, T, 1, H, W) 0..1, ``field`` (B, T, 10), ``direction`` (B, 3)."""
     import torch as t
 
     size = skin.shape[-1]

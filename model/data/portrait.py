@@ -8,11 +8,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 import numpy.typing as npt
-from streamfilter.errors import SourceError
-from streamfilter.face.box import box_of
-from streamfilter.face.detect import FaceDetector
 
 from model.data.skin import Image, head_mask, skin_mask, tone
+from streamfilter.errors import SourceError
+from streamfilter.face.box import FaceBox, box_of
+from streamfilter.face.detect import FaceDetector
 
 # Face coordinates from the detector's box (brow to chin, times the runtime's margin): a little higher and
 # smaller, so that -1..1 spans hair to neck. RUNTIME_VIEW is the way back: the runtime's crop in them.
@@ -82,6 +82,11 @@ def face_coordinates(shape: tuple[int, int], centre: tuple[float, float], half: 
     return np.asarray(u, np.float32), np.asarray(v, np.float32)
 
 
+def face_box(box: FaceBox) -> tuple[tuple[float, float], float]:
+    """Centre (x, y) and half side in pixels of face coordinates -1..1, from the runtime's box."""
+    return (box.cx, box.cy - _RAISED * box.size), box.size * _REDUCED / 2.0
+
+
 def _backdrop(rgb: Image, head: Image) -> tuple[Image, float]:
     """The room behind the head, filled in by spreading what is seen of it (normalised convolution)."""
     scale = _BACKGROUND / rgb.shape[0]
@@ -110,11 +115,9 @@ def make_portrait(identity: str, rgb8: npt.NDArray[np.uint8]) -> Portrait:
     found = FaceDetector().detect(rgb8)
     if not found:
         raise SourceError(f"no face is found in {identity}; give an upright portrait")
-    box = box_of(found[0])
-    centre = (box.cx, box.cy - _RAISED * box.size)
-    half = box.size * _REDUCED / 2.0
+    centre, half = face_box(box_of(found[0]))
     points = [found[0].keypoints[index] for index in (0, 1, 3)]
-    places = tuple(((x - centre[0]) / half, (y - centre[1]) / half) for x, y in points)
+    places = tuple((float((x - centre[0]) / half), float((y - centre[1]) / half)) for x, y in points)
     rgb = rgb8.astype(np.float32) / np.float32(255.0)
     u, v = face_coordinates((rgb.shape[0], rgb.shape[1]), centre, half)
     skin = skin_mask(rgb, u, v)
@@ -135,4 +138,5 @@ def builtin_portrait() -> Portrait:
     """The public-domain portrait that scikit-image ships (NASA: Eileen Collins)."""
     from skimage import data
 
-    return make_portrait("astronaut", np.ascontiguousarray(np.asarray(data.astronaut(), np.uint8)[:300, 50:400]))
+    picture = np.asarray(data.astronaut(), np.uint8)[:300, 50:400]
+    return make_portrait("astronaut", np.ascontiguousarray(picture))

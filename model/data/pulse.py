@@ -31,7 +31,8 @@ def draw_pulse(rng: Rng, clock: Signal, times: Signal, hr: float) -> Pulse:
     (Task Force of ESC/NASPE 1996), a systolic waveform of 3–4 harmonics, amplitude modulation.
     """
     breath_hz = rng.uniform(0.2, 0.35)
-    breath = np.sin(2 * np.pi * (breath_hz * clock + 0.05 * noise(rng, clock, 0.0, 0.1)) + rng.uniform(0, 6.3))
+    breaths = breath_hz * clock + 0.05 * noise(rng, clock, 0.0, 0.1) + rng.random()
+    breath = np.sin(2 * np.pi * breaths)
     slow = noise(rng, clock, 0.0, 0.04)
     low = noise(rng, clock, 0.06, 0.14)
     drift, rsa, lf = rng.uniform(0.0, 0.03), rng.uniform(0.0, 0.05), rng.uniform(0.0, 0.03)

@@ -56,70 +56,82 @@ def frames(scene: Scene, size: int, oversample: int = 1) -> Iterator[tuple[Array
     axis = ((np.arange(fine) + 0.5) / fine * 2.0 - 1.0).astype(np.float32)
     cells = ((np.arange(size) + 0.5) / size * 2.0 - 1.0).astype(np.float32)
     affine = motion.affine().astype(np.float32)
-    px, py = np.float32(layers.centre[0] - 0.5), np.float32(layers.centre[1] - 0.5)
-    half = np.float32(layers.half)
+    px, py, half = float(layers.centre[0] - 0.5), float(layers.centre[1] - 0.5), float(layers.half)
     spot_x, spot_y, sheen = light.sheen
     *eyes, mouth = layers.places
     for index in range(len(affine)):
         m = affine[index]
-        u = m[0, 0] * axis[None, :] + (m[0, 1] * axis[:, None] + m[0, 2])
-        v = m[1, 0] * axis[None, :] + (m[1, 1] * axis[:, None] + m[1, 2])
-        bulge = np.maximum(1.0 - (u * u) * np.float32(1 / 0.75**2) - (v * v), 0.0)
-        bulge *= np.float32(_DEPTH)
-        jaw = np.float32(motion.jaw[index])
-        su = u - np.float32(motion.yaw[index]) * bulge
-        sv = v - np.float32(motion.pitch[index]) * bulge
+        # Plain floats: a NumPy float64 would make every array below float64.
+        yaw, pitch, jaw, lids = (
+            float(values[index]) for values in (motion.yaw, motion.pitch, motion.jaw, motion.lids)
+        )
+        u, v = _face_grid(m, axis)
+        bulge = _bulge(u, v)
+        map_x = (u - yaw * bulge) * half + px
+        map_y = v - pitch * bulge
         if jaw > 0.01:
-            sv -= np.float32(_JAW) * jaw * _jaw_weight(u, v, mouth[1])
-        map_x, map_y = su * half + px, sv * half + py
+            map_y -= _JAW * jaw * _jaw_weight(u, v, mouth[1])
+        map_y = map_y * half + py
         near = cv2.remap(front, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         skin = cv2.remap(layers.skin, map_x, map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         if oversample > 1:
             near = cv2.resize(near, (size, size), interpolation=cv2.INTER_AREA)
             skin = cv2.resize(skin, (size, size), interpolation=cv2.INTER_AREA)
-        head = near[..., 3:4]
-        picture = near[..., :3]
-        uc = m[0, 0] * cells[None, :] + (m[0, 1] * cells[:, None] + m[0, 2])
-        vc = m[1, 0] * cells[None, :] + (m[1, 1] * cells[:, None] + m[1, 2])
-        # Where the eyes and the mouth are now: they turn with the head.
-        raised = np.maximum(1.0 - (uc * uc) * np.float32(1 / 0.75**2) - (vc * vc), 0.0) * np.float32(_DEPTH)
-        fu = uc - np.float32(motion.yaw[index]) * raised
-        fv = vc - np.float32(motion.pitch[index]) * raised
+        # Planes from here on: NumPy is several times faster over (3, S, S) than over (S, S, 3).
+        *colours, head = cv2.split(near)
+        picture = np.stack(colours)
+        uc, vc = (u, v) if oversample == 1 else _face_grid(m, cells)
+        raised = bulge if oversample == 1 else _bulge(uc, vc)
+        if jaw > 0.01 or lids > 0.02:
+            # Where the eyes and the mouth are now: they turn with the head.
+            fu, fv = uc - yaw * raised, vc - pitch * raised
         if jaw > 0.01:
             height = 0.012 + 0.045 * jaw
             gap = np.exp(-(((fu - mouth[0]) / 0.13) ** 2) - ((fv - mouth[1] - 0.6 * height) / height) ** 2)
-            gap *= np.minimum(1.0, 1.5 * jaw)
-            picture = picture * (1.0 - 0.75 * gap)[..., None]
+            gap *= min(1.0, 1.5 * jaw)
+            picture *= 1.0 - 0.75 * gap
             skin = skin * (1.0 - gap)
-        lids = np.float32(motion.lids[index])
         if lids > 0.02:
             closed = sum(np.exp(-(((fu - x) / 0.11) ** 2) - (((fv - y) / 0.05) ** 2)) for x, y in eyes)
             closed = np.minimum(lids * closed, 1.0)
-            picture = picture * (1.0 - closed)[..., None] + closed[..., None] * lid
+            picture += closed * (lid[:, None, None] - picture)
             skin = np.maximum(skin, 0.8 * closed)
-        head = np.maximum(head, skin[..., None])
-        behind = _room_view(room, layers, motion.view[index], size)
+        head = np.maximum(head, skin)
+        behind = np.stack(cv2.split(_room_view(room, layers, motion.view[index], size)))
         # The screen lights the head three times as much as the room behind it.
         lit = 1.0 + light.level[index] + light.slope[index, 0] * uc + light.slope[index, 1] * vc
         if sheen:
             # The highlight belongs to the light: the face turns under it.
-            hx, hy = spot_x - 0.4 * motion.yaw[index], spot_y - 0.4 * motion.pitch[index]
+            hx, hy = spot_x - 0.4 * yaw, spot_y - 0.4 * pitch
             glow = np.exp(-(((uc - hx) / 0.12) ** 2) - ((vc - hy) / 0.08) ** 2)
-            turned = 1.0 + 2.0 * (motion.yaw[index] + motion.pitch[index])
-            lit = lit + np.float32(sheen * max(turned, 0.0)) * glow * skin
-        picture = picture * lit[..., None]
-        whole = light.room[index] + light.camera[index]
-        near_gain = 1.0 + whole + light.front[index]
-        far_gain = 1.0 + whole + light.front[index] / 3.0
-        clean = behind * far_gain * (1.0 - head) + picture * near_gain * head
-        yield np.clip(clean, 0.0, 0.985).astype(np.float32), skin.astype(np.float32)
+            turned = 1.0 + 2.0 * (yaw + pitch)
+            lit = lit + sheen * max(turned, 0.0) * glow * skin
+        picture *= lit
+        whole = 1.0 + light.room[index] + light.camera[index]
+        picture *= (whole + light.front[index])[:, None, None]
+        behind *= (whole + light.front[index] / 3.0)[:, None, None]
+        behind += head * (picture - behind)
+        np.clip(behind, 0.0, 0.985, out=behind)
+        yield np.asarray(cv2.merge(list(behind)), np.float32), np.asarray(skin, np.float32)
+
+
+def _face_grid(m: Array32, axis: Array32) -> tuple[Array32, Array32]:
+    """Face coordinates (u, v) of the grid ``axis`` x ``axis`` of crop coordinates, by the affine ``m``."""
+    u = m[0, 0] * axis[None, :] + (m[0, 1] * axis[:, None] + m[0, 2])
+    v = m[1, 0] * axis[None, :] + (m[1, 1] * axis[:, None] + m[1, 2])
+    return u, v
+
+
+def _bulge(u: Array32, v: Array32) -> Array32:
+    """How far the face stands out towards the camera, in halves of its box."""
+    return np.asarray(np.maximum(1.0 - u * u * (1 / 0.75**2) - v * v, 0.0) * _DEPTH, np.float32)
 
 
 def _jaw_weight(u: Array32, v: Array32, mouth: float) -> Array32:
     """How far a point follows the jaw: nothing above the lips' line, all of it at the chin."""
-    below = np.clip((v - np.float32(mouth - 0.01)) * np.float32(1 / 0.06), 0.0, 1.0)
-    fade = np.clip((np.float32(0.95) - v) * np.float32(1 / 0.25), 0.0, 1.0)
-    side = np.maximum(1.0 - (u * np.float32(1 / 0.5)) ** 2, 0.0)
+    below = np.clip((v - (mouth - 0.01)) * (1 / 0.06), 0.0, 1.0)
+    fade = np.clip((0.95 - v) * (1 / 0.25), 0.0, 1.0)
+    side = np.maximum(1.0 - (u * 2.0) ** 2, 0.0)
     return np.asarray(below * fade * side, np.float32)
 
 

@@ -6,10 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
-from streamfilter.errors import UsageError
 
 from model.data.portrait import RUNTIME_VIEW
 from model.data.process import Rng
+from streamfilter.errors import UsageError
 
 Codec = Literal["none", "mjpeg", "h264", "vp8"]
 
@@ -58,7 +58,7 @@ class ClipSettings:
     codec: Codec = "none"
     bitrate: int = 400_000
     quality: int = 6
-    codec_size: int = 288
+    codec_size: int = 216
     light: str = "even"
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ def draw_settings(rng: Rng, ita: float, frames: int = 300, **fixed: Any) -> Clip
         fps=fps,
         jitter=float(rng.choice([0.0, 0.02, 0.1], p=[0.3, 0.5, 0.2])),
         motion=int(rng.choice(5, p=[0.15, 0.2, 0.25, 0.2, 0.2])),
-        hr=float(rng.uniform(45.0, 170.0)) if rng.random() < 0.6 else float(np.clip(rng.normal(75, 15), 45, 170)),
+        hr=float(rng.uniform(45.0, 170.0) if rng.random() < 0.6 else np.clip(rng.normal(75, 15), 45, 170)),
         strength=strength,
         direction=(float(direction[0]), 1.0, float(direction[2])),
         uneven=float(rng.uniform(0.1, 0.45)),

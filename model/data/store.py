@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
@@ -12,12 +11,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-from streamfilter.errors import UsageError
 from torch.utils.data import Dataset
 
 from model.data.clip import Clip
 from model.data.label import render_label_torch
 from model.data.settings import ClipSettings
+from streamfilter.errors import UsageError
 
 _SMALL = ("field", "direction", "bvp", "rate", "phase", "times", "dt")
 
@@ -30,7 +29,7 @@ def write_clip(path: Path, name: str, clip: Clip) -> None:
     about = {"identity": clip.identity, "ita": clip.ita, "hr": clip.hr, "settings": asdict(clip.settings)}
     part = path / f"{name}.part.npz"
     np.savez(part, about=json.dumps(about), **{key: getattr(clip, key) for key in _SMALL})
-    os.replace(part, path / f"{name}.npz")
+    part.replace(path / f"{name}.npz")
 
 
 def write_shard(path: Path, clips: Iterable[Clip]) -> None:
