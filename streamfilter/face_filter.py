@@ -19,7 +19,6 @@ from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.composite import apply_gain
 from streamfilter.config import FilterSettings
-from streamfilter.cover import cover_box
 from streamfilter.dither import Dither
 from streamfilter.engine import Engine, State, open_engine
 from streamfilter.face.box import FaceBox, overlap
@@ -28,6 +27,7 @@ from streamfilter.face.finder import FaceFinder
 from streamfilter.frame import Frame
 from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
+from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
@@ -93,11 +93,11 @@ class VideoFilter:
         for number, (face, box) in enumerate(boxes.items()):
             stream = streams.get(face) or self._start(box, frame.seconds)
             if number >= self._settings.max_faces:
-                edited, shielded = cover_box(edited, box), "more faces than max_faces"
+                edited, shielded = shield_box(edited, box), "more faces than max_faces"
                 continue
             edited, following[face] = self._edit(edited, frame, replace(stream, box=box))
             if frame.seconds - stream.born < self._settings.settle_seconds:
-                edited, shielded = cover_box(edited, box), "settling"
+                edited, shielded = shield_box(edited, box), "settling"
         self._streams = following
         self._index += 1
         return FilteredFrame(edited, len(following), shielded)
