@@ -16,7 +16,7 @@ from model.data.label import crop_basis, in_crop, monomials, smooth_map
 from model.data.portrait import Portrait, builtin_portrait
 from model.data.process import grid
 from model.data.pulse import draw_pulse
-from model.data.settings import ClipSettings, draw_settings
+from model.data.settings import ClipSettings, Codec, draw_settings
 from streamfilter.errors import UsageError
 
 
@@ -104,7 +104,7 @@ def test_random_settings_give_finite_pictures_in_range(seed: int) -> None:
 
 
 @pytest.mark.parametrize("codec", ["mjpeg", "h264", "vp8"])
-def test_a_codec_s_round_trip_keeps_the_picture_and_the_label(codec: str) -> None:
+def test_a_codec_s_round_trip_keeps_the_picture_and_the_label(codec: Codec) -> None:
     settings = replace(QUIET, codec=codec, codec_size=144, frames=8, strength=0.0)
     coded = generate_clip(np.random.default_rng(4), portrait(), settings)
     plain = generate_clip(np.random.default_rng(4), portrait(), replace(settings, codec="none"))

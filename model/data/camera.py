@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable, Iterator
+from typing import cast
 
 import av
 import numpy as np
 import numpy.typing as npt
+from av.video.stream import VideoStream
 
 from model.data.process import Rng
 from model.data.settings import ClipSettings
@@ -71,7 +73,7 @@ def round_trip(given: Iterable[Picture], size: int, settings: ClipSettings) -> I
             options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
         else:
             options = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "threads": "1"}
-        stream = container.add_stream(names[settings.codec], rate=rate, options=options)
+        stream = cast(VideoStream, container.add_stream(names[settings.codec], rate=rate, options=options))
         stream.width, stream.height = size, size
         stream.pix_fmt = "yuvj420p" if settings.codec == "mjpeg" else "yuv420p"
         if settings.codec != "mjpeg":

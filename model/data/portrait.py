@@ -138,5 +138,5 @@ def builtin_portrait() -> Portrait:
     """The public-domain portrait that scikit-image ships (NASA: Eileen Collins)."""
     from skimage import data
 
-    picture = np.asarray(data.astronaut(), np.uint8)[:300, 50:400]
+    picture = np.asarray(data.astronaut(), np.uint8)[:300, 50:400]  # type: ignore[no-untyped-call]
     return make_portrait("astronaut", np.ascontiguousarray(picture))

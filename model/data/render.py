@@ -88,8 +88,8 @@ def frames(scene: Scene, size: int, oversample: int = 1) -> Iterator[tuple[Array
         if jaw > 0.01:
             height = 0.012 + 0.045 * jaw
             gap = np.exp(-(((fu - mouth[0]) / 0.13) ** 2) - ((fv - mouth[1] - 0.6 * height) / height) ** 2)
-            gap *= min(1.0, 1.5 * jaw)
-            picture *= 1.0 - 0.75 * gap
+            gap = gap * min(1.0, 1.5 * jaw)
+            picture *= (1.0 - 0.75 * gap).astype(np.float32)
             skin = skin * (1.0 - gap)
         if lids > 0.02:
             closed = sum(np.exp(-(((fu - x) / 0.11) ** 2) - (((fv - y) / 0.05) ** 2)) for x, y in eyes)

@@ -48,7 +48,8 @@ def read_clip(path: Path, name: str) -> Clip:
     with np.load(path / f"{name}.npz") as small:
         about = json.loads(str(small["about"]))
         arrays = {key: small[key] for key in _SMALL}
-    settings = {k: tuple(v) if isinstance(v, list) else v for k, v in about["settings"].items()}
+    stored: dict[str, Any] = about["settings"]
+    settings: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in stored.items()}
     return Clip(
         observed=np.load(path / f"{name}.observed.npy", mmap_mode="r"),
         skin=np.load(path / f"{name}.skin.npy", mmap_mode="r"),

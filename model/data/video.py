@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Any
 
 import cv2
 import numpy as np
@@ -136,7 +137,7 @@ def frame_of(rgb: Array32, pts: int, color: ColorSpec, time_base: Fraction = TIM
     chroma = np.concatenate([across, last])
     chroma = (chroma[0::2] + chroma[1::2]) * np.float32(0.5)
 
-    def rounded(plane: Array32) -> npt.NDArray[np.uint8]:
+    def rounded(plane: npt.NDArray[Any]) -> npt.NDArray[np.uint8]:
         return np.clip(np.rint(plane), 0, 255).astype(np.uint8)
 
     planes = rounded(yuv[..., 0]), rounded(chroma[..., 0]), rounded(chroma[..., 1])
