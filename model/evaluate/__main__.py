@@ -3,59 +3,24 @@
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from model.evaluate.clip import SKIP_SECONDS
 from model.evaluate.editors import NAMES, WANTED
 from model.evaluate.plots import draw_all
-from model.evaluate.real import RealSpec, open_real, real_specs
+from model.evaluate.pool import Spec, Task, run_all
+from model.evaluate.real import real_specs
 from model.evaluate.report import write_report
-from model.evaluate.run import evaluate_clip
-from model.evaluate.synthetic import SyntheticSpec, open_synthetic, synthetic_specs
+from model.evaluate.synthetic import synthetic_specs
 from streamfilter.artifact import load_artifact
-from streamfilter.errors import PhysioCamError, SourceError
+from streamfilter.errors import PhysioCamError
 
 ROOT = Path(__file__).resolve().parents[2]
-Spec = SyntheticSpec | RealSpec
-
-
-@dataclass(frozen=True)
-class Task:
-    """One clip for one process. ``direction``: the wanted pulse's relative amplitude in R, G, B."""
-
-    spec: Spec
-    editors: tuple[str, ...]
-    artifact: Path | None
-    direction: tuple[float, float, float]
-    cache: Path
-    engine: str
-    codecs: bool
-
-
-def work(task: Task) -> dict[str, Any]:
-    """The figures of one clip, or why there are none."""
-    spec = task.spec
-    try:
-        clip = (
-            open_synthetic(spec, task.cache)
-            if isinstance(spec, SyntheticSpec)
-            else open_real(spec, task.cache)
-        )
-    except SourceError as error:
-        return {"skipped": spec.name, "why": str(error)}
-    clip = replace(clip, codecs=clip.codecs and task.codecs)
-    return evaluate_clip(
-        clip, task.editors, task.artifact, task.direction, task.cache / "traces", task.engine
-    )
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -96,17 +61,6 @@ def commit_of() -> str:
 
     name = git("rev-parse", "--short", "HEAD") or "unknown"
     return name + (" with uncommitted changes" if git("status", "--porcelain", "-uno") else "")
-
-
-def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
-    """The results as they come; one process of its own a clip at a time, ``jobs`` of them."""
-    if jobs <= 1:
-        yield from map(work, tasks)
-        return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=8) as pool:
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
-            yield future.result()
 
 
 def evaluate(options: argparse.Namespace, command: str) -> int:

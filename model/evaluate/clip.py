@@ -40,7 +40,7 @@ class KnownPulse:
     """The pulse on the skin, exactly: (T, 10) ``field``, (3,) ``direction`` (model/data/label.py).
 
     The field's coordinates -1..1 span the picture or the face's box (``frame_of``). ``bvp`` (T,) is the
-    waveform, ``rate`` (T,) its momentary rate in bpm. ``free`` (T, 4, B, B): what `reading.block_sums` reads
+    waveform. ``free`` (T, 4, B, B): what `reading.block_sums` reads
     from the same clip without the pulse.
     """
 
@@ -48,7 +48,6 @@ class KnownPulse:
     direction: Array32
     frame_of: Literal["picture", "box"]
     bvp: Array64
-    rate: Array64
     free: Array32
 
 

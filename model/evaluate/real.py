@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from model.data.label import TERMS, crop_basis, pulse_field, smooth_map
+from model.data.label import crop_basis, pulse_field, smooth_strength
 from model.data.process import grid
 from model.data.pulse import draw_pulse
 from model.evaluate.clip import READ_SECONDS, SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
@@ -29,7 +29,7 @@ from streamfilter.rppg.skin import skin_mask
 
 Array32 = npt.NDArray[np.float32]
 
-CACHE_VERSION = 1
+CACHE_VERSION = 2
 KNOWN_BPM = {"evm_face": 53.0}  # independent estimators agree on it
 KNOWN_TARGET = {"evm_face": 90.0}
 LEAST_SECONDS = 5.0  # of face, after the filter has settled: shorter clips give no reading
@@ -86,7 +86,7 @@ def skin_of(frame: Frame, box: FaceBox) -> Array32:
     return np.asarray(chroma * skin_prior(CROP_SIZE), np.float32)
 
 
-class _SteadySkin:
+class SteadySkin:
     """Skin masks averaged over half a second: a mask that flickers would move the mean like a pulse."""
 
     def __init__(self, fps: float) -> None:
@@ -120,7 +120,7 @@ def _prepare(spec: RealSpec, folder: Path) -> None:
     rng = np.random.default_rng(spec.seed)
     planter = _Planter(rng, times, fps) if spec.planted else None
     recorder = Recorder(folder, (info.width, info.height), fps, info.color)
-    finder, steady = FaceFinder(), _SteadySkin(fps)
+    finder, steady = FaceFinder(), SteadySkin(fps)
     with recorder:
         for index, frame in enumerate(_frames(spec.path)):
             faces = finder.find(frame)
@@ -152,11 +152,8 @@ class _Planter:
         clock = grid(float(times[-1] - times[0]))
         self.pulse = draw_pulse(rng, clock, times - times[0], float(rng.uniform(50.0, 110.0)))
         strength = float(np.exp(rng.uniform(np.log(0.003), np.log(0.006))))
-        one = np.zeros(TERMS)
-        one[0] = 1.0
         still = np.tile(np.eye(2, 3)[None], (len(times), 1, 1))
-        amplitude = strength * (one + 0.3 * smooth_map(rng))
-        delay = strength * 0.015 * smooth_map(rng)
+        amplitude, delay = smooth_strength(rng, strength, 0.3, 0.03)
         self.field = pulse_field(amplitude, delay, still, self.pulse.bvp, self.pulse.slope)
         direction = np.array([0.33, 0.77, 0.53]) / 0.77
         self.direction = direction.astype(np.float32)
@@ -167,5 +164,4 @@ class _Planter:
         return apply_gain(frame, gain, crop_rgb(frame, box), box, index=index + 77)
 
     def known(self, free: Array32) -> KnownPulse:
-        pulse = self.pulse
-        return KnownPulse(self.field, self.direction, "box", pulse.bvp, pulse.rate, free)
+        return KnownPulse(self.field, self.direction, "box", self.pulse.bvp, free)

@@ -173,7 +173,7 @@ def save_clip(folder: Path, clip: EvalClip) -> None:
     if clip.pulse is not None:
         pulse = clip.pulse
         arrays |= {"field": pulse.field, "direction": pulse.direction, "bvp": pulse.bvp}
-        arrays |= {"rate": pulse.rate, "free": pulse.free}
+        arrays["free"] = pulse.free
     part = folder / f"part-{TRUTH}"
     np.savez_compressed(part, about=json.dumps(about), **arrays)  # type: ignore[arg-type]
     part.replace(folder / TRUTH)
@@ -186,7 +186,7 @@ def load_clip(folder: Path) -> EvalClip:
         arrays = {key: data[key] for key in data.files if key != "about"}
     pulse = None
     if about["frame_of"] is not None:
-        names = ("field", "direction", "bvp", "rate", "free")
+        names = ("field", "direction", "bvp", "free")
         pulse = KnownPulse(frame_of=about["frame_of"], **{key: arrays[key] for key in names})
     return EvalClip(
         name=about["name"],

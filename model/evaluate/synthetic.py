@@ -4,35 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
-from model.data.camera import noise_level
-from model.data.clip import Plan, plan
 from model.data.collection import still_paths
-from model.data.label import TERMS, monomials
 from model.data.portrait import Portrait, builtin_portrait, load_still
-from model.data.render import frames as pulse_free_frames
 from model.data.settings import ClipSettings
 from model.data.splits import require_split
+from model.data.video import frame_of, render_video
 from model.evaluate.clip import SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
 from model.evaluate.reading import even
 from model.evaluate.store import Recorder, load_clip, save_clip
-from streamfilter.face.color import rgb_to_yuv_matrix
-from streamfilter.frame import ColorSpec, Frame, Plane
+from streamfilter.frame import ColorSpec
 from streamfilter.rppg.heart_rate import heart_rate
 
-Array32 = npt.NDArray[np.float32]
-
-CACHE_VERSION = 2
-VIEW = 1.35  # half side of the picture over that of the face's box
+CACHE_VERSION = 3
 LIGHTS: dict[str, dict[str, Any]] = {
     "even": {},
     "side": {"side": 0.3, "shading": 0.25, "sheen": 0.08},
@@ -125,7 +114,6 @@ def _settings(
         drift=float(rng.uniform(0.004, 0.02)),
         tint=float(rng.uniform(0.002, 0.008)),
         noise=float(rng.uniform(1.0, 2.0)),
-        view=(0.0, 0.05, VIEW),
         light=light,
     )
     return replace(drawn, **LIGHTS[light])
@@ -147,71 +135,31 @@ def portrait_of(spec: SyntheticSpec) -> Portrait:
     return portrait
 
 
-def pictures(
-    rng: np.random.Generator, planned: Plan, settings: ClipSettings, size: int
-) -> Iterator[tuple[Array32, Array32, Array32]]:
-    """Yields (with pulse, without, skin): R, G, B (H, W, 3) with the same camera noise, and skin (H, W)."""
-    axis = (np.arange(size) + 0.5) / size * 2.0 - 1.0
-    gx, gy = np.meshgrid(axis, axis)
-    basis = monomials(gx, gy).reshape(-1, TERMS).astype(np.float32)
-    for index, (clean, skin) in enumerate(pulse_free_frames(planned.scene, size)):
-        breath, pulse = (
-            (basis @ field[index]).reshape(size, size) * skin
-            for field in (planned.breath_field, planned.field)
-        )
-        free = np.minimum(clean * (1.0 + breath[..., None] * planned.direction), np.float32(0.985))
-        noise = rng.standard_normal(free.shape, np.float32) * noise_level(free, settings.noise)
-        yield free * (1.0 + pulse[..., None] * planned.direction) + noise, free + noise, skin
-
-
-def to_frame(rgb: Array32, pts: int, time_base: Fraction, color: ColorSpec) -> Frame:
-    """8-bit planes of R, G, B (H, W, 3) 0..1; chroma sited left, as in H.264. H and W are even."""
-    matrix, offset = rgb_to_yuv_matrix(color)
-    yuv = np.clip(rgb, 0.0, 1.0) @ matrix.T.astype(np.float32) + offset.astype(np.float32)
-    y, u, v = (np.ascontiguousarray(yuv[..., k]) for k in range(3))
-    return Frame(_eight_bit(y), _halved(u), _halved(v), pts, time_base, color)
-
-
-def _halved(plane: Array32) -> Plane:
-    rows = 0.5 * (plane[0::2] + plane[1::2])
-    soft = cv2.filter2D(rows, -1, np.array([[0.25, 0.5, 0.25]], np.float32), borderType=cv2.BORDER_REPLICATE)
-    return _eight_bit(np.asarray(soft[:, 0::2], np.float32))
-
-
-def _eight_bit(plane: Array32) -> Plane:
-    return np.clip(np.rint(plane), 0, 255).astype(np.uint8)
-
-
 def _render(spec: SyntheticSpec, folder: Path) -> None:
     settings = spec.settings
-    rng = np.random.default_rng(spec.seed)
     portrait = portrait_of(spec)
-    planned = plan(rng, portrait, settings, spec.size, tracked=False)
     color = ColorSpec(full_range=spec.camera == "mjpeg")
-    time_base = Fraction(1, 90000)
+    video = render_video(np.random.default_rng(spec.seed), portrait, settings, spec.size, color)
     recorder = Recorder(folder, (spec.size, spec.size), settings.fps, color, spec.camera)
     with recorder:
-        for index, (seen, free, skin) in enumerate(pictures(rng, planned, settings, spec.size)):
-            pts = round(float(planned.times[index]) * 90000)
-            recorder.add(to_frame(seen, pts, time_base, color), to_frame(free, pts, time_base, color), skin)
+        for drawn in video.frames():
+            free = frame_of(drawn.pulse_free, drawn.frame.pts, color)
+            recorder.add(drawn.frame, free, drawn.skin)
     first, last = recorder.read_range()
-    rate = planned.pulse.rate
-    bvp = even(planned.pulse.bvp[first:last], planned.times[first:last], settings.fps)
+    bvp = even(video.bvp[first:last], video.times[first:last], settings.fps)
     true_bpm = heart_rate(bvp, settings.fps)
     pulse = KnownPulse(
-        field=planned.field,
-        direction=planned.direction,
+        field=video.field,
+        direction=video.direction,
         frame_of="picture",
-        bvp=planned.pulse.bvp,
-        rate=rate,
+        bvp=video.bvp,
         free=recorder.free_blocks(),
     )
     labels = Labels(
         "synthetic", settings.motion, _tone_of(portrait.ita), settings.light, settings.fps, spec.camera
     )
     target = choose_target(np.random.default_rng(spec.seed), true_bpm)
-    clip = recorder.clip(spec.name, labels, spec.seed, target, true_bpm, pulse)
-    save_clip(folder, clip)
+    save_clip(folder, recorder.clip(spec.name, labels, spec.seed, target, true_bpm, pulse))
 
 
 def _tone_of(ita: float) -> str:

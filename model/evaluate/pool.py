@@ -1,0 +1,58 @@
+"""Clips over processes: a task a clip."""
+
+from __future__ import annotations
+
+import multiprocessing
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from model.evaluate.real import RealSpec, open_real
+from model.evaluate.run import evaluate_clip
+from model.evaluate.synthetic import SyntheticSpec, open_synthetic
+from streamfilter.errors import SourceError
+
+Spec = SyntheticSpec | RealSpec
+
+
+@dataclass(frozen=True)
+class Task:
+    """One clip for one process. ``direction``: the wanted pulse's relative amplitude in R, G, B."""
+
+    spec: Spec
+    editors: tuple[str, ...]
+    artifact: Path | None
+    direction: tuple[float, float, float]
+    cache: Path
+    engine: str
+    codecs: bool
+
+
+def work(task: Task) -> dict[str, Any]:
+    """The figures of one clip, or why there are none."""
+    spec = task.spec
+    try:
+        clip = (
+            open_synthetic(spec, task.cache)
+            if isinstance(spec, SyntheticSpec)
+            else open_real(spec, task.cache)
+        )
+    except SourceError as error:
+        return {"skipped": spec.name, "why": str(error)}
+    clip = replace(clip, codecs=clip.codecs and task.codecs)
+    return evaluate_clip(
+        clip, task.editors, task.artifact, task.direction, task.cache / "traces", task.engine
+    )
+
+
+def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
+    """The results as they come; one process of its own a clip at a time, ``jobs`` of them."""
+    if jobs <= 1:
+        yield from map(work, tasks)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=8) as pool:
+        for future in as_completed([pool.submit(work, task) for task in tasks]):
+            yield future.result()
