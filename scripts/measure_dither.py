@@ -31,19 +31,22 @@ GREEN = (0.0, 1.0, 0.3)
 RED_AGAINST = (-0.4, 1.0, 0.0)
 STILL = PlaneDither(turn=0)
 
+SINGLE = PlaneDither()
+
+# The default of streamfilter.dither is chroma in blocks of 2, thresholds turning.
 VARIANTS = {
     "mean removed, skin's colour 0.6 %": Edit(SKIN, cells=False),
     "cells removed, skin's colour 0.6 %": Edit(SKIN),
-    "cells removed, green 0.4 %": Edit(GREEN, strength=0.004),
-    "cells removed, green 0.6 %": Edit(GREEN),
-    "cells removed, green 0.6 %, red against it": Edit(RED_AGAINST),
-    "the same as green 0.6 %, thresholds stand still": Edit(GREEN, dither=Dither(STILL, STILL)),
-    "chroma in blocks of 2": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=2))),
-    "chroma in blocks of 4": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4))),
-    "chroma in blocks of 8": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=8))),
-    "chroma in blocks of 8, still": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=8, turn=0))),
-    "chroma in blocks of 4, steps of 2": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4, step=2))),
+    "green 0.4 %": Edit(GREEN, strength=0.004),
+    "green 0.6 %": Edit(GREEN),
+    "green 0.6 %, red against it": Edit(RED_AGAINST),
+    "green 0.6 %, chroma in single samples": Edit(GREEN, dither=Dither(SINGLE, SINGLE)),
+    "green 0.6 %, single samples, thresholds still": Edit(GREEN, dither=Dither(STILL, STILL)),
+    "green 0.6 %, chroma in blocks of 4": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4))),
+    "green 0.6 %, chroma in blocks of 8": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=8))),
+    "green 0.6 %, blocks of 4, steps of 2": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4, step=2))),
     "green 0.6 %, masked 0.1 %": Edit(GREEN, masking=0.001),
+    "green 0.6 %, masked 0.2 %": Edit(GREEN, masking=0.002),
     "green 0.6 %, decoy 0.15 %": Edit(GREEN, decoy=0.0015),
 }
 

@@ -83,8 +83,14 @@ def _edit_plane(
     region = plane[rows, columns]
     if not chroma:
         offset = cv2.multiply(region, offset, dst=offset, dtype=cv2.CV_32F)
-    edited[rows, columns] = add_dithered(
-        region, np.asarray(offset, np.float32), kind, top=rows.start, left=columns.start, phase=phase
+    add_dithered(
+        region,
+        np.asarray(offset, np.float32),
+        kind,
+        top=rows.start,
+        left=columns.start,
+        phase=phase,
+        out=edited[rows, columns],
     )
     return edited
 

@@ -71,14 +71,21 @@ def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, 
 
 
 def add_dithered(
-    plane: Plane, offset: FloatMap, dither: PlaneDither, *, top: int = 0, left: int = 0, phase: int = 0
+    plane: Plane,
+    offset: FloatMap,
+    dither: PlaneDither,
+    *,
+    top: int = 0,
+    left: int = 0,
+    phase: int = 0,
+    out: Plane | None = None,
 ) -> Plane:
     """``plane`` plus a fractional ``offset`` (both (rows, columns), levels), dithered, held to 0..255.
 
     Over the phases the mean of the result is ``plane + offset`` wherever it is not held; where the offset
-    is zero the plane is returned as it is.
+    is zero the plane is returned as it is. The result is written to ``out``, if given, and returned.
     """
-    moved = np.empty_like(plane)
+    moved = np.empty_like(plane) if out is None else out
     height, width = plane.shape
     strip = max(1, _STRIP // max(width, 1))
     for start in range(0, height, strip):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamfilter.dither import PlaneDither, add_dithered, thresholds
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(
     offset=st.floats(-6.0, 6.0, width=32),
     block=st.sampled_from([1, 4, 8]),
@@ -36,9 +36,9 @@ def test_mean_over_the_phases_is_the_offset(
 def test_mean_converges_below_the_grid_of_thresholds() -> None:
     plane, offset = np.full((4, 4), 9, np.uint8), 0.0011
     shift = np.full(plane.shape, offset, np.float32)
-    phases = range(256 * 64)
+    phases = range(256 * 16)
     mean = np.mean([add_dithered(plane, shift, PlaneDither(), phase=n)[2, 3] - 9.0 for n in phases])
-    assert mean == pytest.approx(offset, abs=2e-4)
+    assert mean == pytest.approx(offset, abs=4e-4)
 
 
 @pytest.mark.parametrize("block", [1, 8])
