@@ -1,4 +1,4 @@
-"""Times the filter on this machine: the step graph alone, the whole filter at 1280 x 720, start to first frame.
+"""Times the filter on this machine: the step graph, the whole filter at 1280 x 720, start to first frame.
 
 python scripts/benchmark_filter.py [--artifact DIR] [--engine NAME] [--out docs/evaluation/benchmark.json]
 
@@ -28,7 +28,7 @@ from streamfilter.config import FilterSettings
 from streamfilter.engine import open_engine
 from streamfilter.errors import PhysioCamError
 from streamfilter.face_filter import VideoFilter
-from streamfilter.frame import Frame
+from streamfilter.frame import Frame, Plane
 
 WIDTH, HEIGHT, FACE = 1280, 720, 560
 DISTINCT = 60  # frames drawn; they are shown forth and back
@@ -47,16 +47,16 @@ def portrait_frames() -> list[Frame]:
     left, top = (WIDTH - FACE) // 4 * 2, (HEIGHT - FACE) // 4 * 2
     frames = []
     for drawn in video.frames():
-        planes = []
-        for plane, scale, grey in ((drawn.frame.y, 1, 120), (drawn.frame.u, 2, 128), (drawn.frame.v, 2, 128)):
+        seen = drawn.frame
+
+        def in_room(plane: Plane, scale: int, grey: int) -> Plane:
             room = np.full((HEIGHT // scale, WIDTH // scale), grey, np.uint8)
-            rows, columns = (
-                slice(top // scale, (top + FACE) // scale),
-                slice(left // scale, (left + FACE) // scale),
-            )
-            room[rows, columns] = plane
-            planes.append(room)
-        frames.append(Frame(*planes, drawn.frame.pts, drawn.frame.time_base, drawn.frame.color))
+            room[top // scale : (top + FACE) // scale, left // scale : (left + FACE) // scale] = plane
+            return room
+
+        frames.append(
+            seen.with_planes(in_room(seen.y, 1, 120), in_room(seen.u, 2, 128), in_room(seen.v, 2, 128))
+        )
     return frames
 
 
@@ -89,11 +89,15 @@ def time_filter(artifact: Artifact, engine_name: str, count: int) -> dict[str, o
     settings = FilterSettings(engine=engine_name, seed=1)
     video_filter = VideoFilter(settings, artifact, open_engine(artifact, engine_name, 1))
     taken, faces = [], 0
+    busy = 0.0
     for index in range(count + WARM_UP):
+        if index == WARM_UP:
+            busy = time.process_time()
         frame = replace(frames[order[index % len(order)]], pts=index * 3000)
         start = time.perf_counter()
         faces = max(faces, video_filter.process(frame).faces)
         taken.append(1000 * (time.perf_counter() - start))
+    busy = time.process_time() - busy
     video_filter.close()
     measured = np.array(taken[WARM_UP:])
     return {
@@ -102,6 +106,7 @@ def time_filter(artifact: Artifact, engine_name: str, count: int) -> dict[str, o
         "fps": round(float(1000 / measured.mean()), 1),
         "p50_ms": round(float(np.percentile(measured, 50)), 2),
         "p99_ms": round(float(np.percentile(measured, 99)), 2),
+        "cpu_ms": round(1000 * busy / count, 2),
     }
 
 
@@ -128,11 +133,11 @@ def resident_mb(artifact: Path | None, engine_name: str) -> float:
 
 
 def start_seconds(artifact: Path | None, engine_name: str) -> float:
-    """From the start of the process to the first frame written: median of a few runs, one frame of 720p each."""
+    """From the start of the process to its end after one frame of 720p: median of a few runs."""
     taken = []
     with tempfile.TemporaryDirectory() as place:
         clip = write_clip(Path(place), 1)
-        command = ["-m", "streamfilter", "--input", str(clip), "--output", "null", "--quiet"]
+        command = ["-m", "streamfilter", "--input", str(clip), "--output", "null:", "--quiet"]
         command += ["--engine", engine_name] + ([] if artifact is None else ["--artifact", str(artifact)])
         for _ in range(START_RUNS):
             start = time.perf_counter()

@@ -48,7 +48,7 @@ Array64 = npt.NDArray[np.float64]
 
 
 def bring_to_life(path: Path) -> float:
-    """Writes the built-in portrait as a clip with a known pulse, lossless; returns the rate of what is read."""
+    """Writes the built-in portrait as a clip with a known pulse; returns its rate where it is read."""
     settings = ClipSettings(
         frames=round(SECONDS * FPS), fps=float(FPS), motion=1, hr=TRUE_BPM, strength=0.005, noise=1.5
     )
