@@ -16,7 +16,7 @@ from model.physiolatent import PhysioLatent
 from model.text import conditioning_table, make_encoder
 from streamfilter.errors import PhysioCamError
 
-MASKING = 0.0012
+MASKING = 0.001
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -30,6 +30,13 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifact, replaced if there")
     parser.add_argument("--name", default="default")
     parser.add_argument("--masking", type=float, default=MASKING, help="relative rms, default %(default)s")
+    parser.add_argument(
+        "--pulse-direction",
+        type=float,
+        nargs=3,
+        metavar=("R", "G", "B"),
+        help="relative amplitudes of the shown pulse, in place of the settings' (the losses do not see it)",
+    )
     arguments = parser.parse_args(argv)
     try:
         error = _export(arguments)
@@ -57,6 +64,8 @@ def _export(arguments: argparse.Namespace) -> float:
         text = make_encoder(settings.text.encoder, settings.text.folder)
         table, encoder = conditioning_table(text), text.name
         training |= {"step": 0, "settings": settings.to_table()}
+    if arguments.pulse_direction is not None:
+        network.set_pulse_direction(*arguments.pulse_direction)
     return build_artifact(
         network,
         table,

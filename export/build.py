@@ -17,7 +17,7 @@ from streamfilter import contract
 from streamfilter.artifact import load_artifact, write_manifest
 from streamfilter.errors import ArtifactError
 
-_DTYPES = {onnx.TensorProto.FLOAT: "float32", onnx.TensorProto.INT64: "int64"}
+_DTYPES = {int(onnx.TensorProto.FLOAT): "float32", int(onnx.TensorProto.INT64): "int64"}
 
 
 def build_artifact(
@@ -43,7 +43,8 @@ def build_artifact(
         error = parity(network, aside / contract.STEP_GRAPH)
         if not error < TOLERANCE:
             raise ArtifactError(
-                f"the exported graph differs from the network by {error:.2g} (at most {TOLERANCE:g}): not written"
+                f"the exported graph differs from the network by {error:.2g}, "
+                f"more than {TOLERANCE:g}: not written"
             )
         np.savez_compressed(
             aside / contract.CONDITIONING,

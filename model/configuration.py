@@ -8,11 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
-from streamfilter.errors import UsageError
-
 from model.leak import LeakSettings
 from model.losses import LossWeights
 from model.physiolatent import StreamSettings
+from streamfilter.errors import UsageError
 
 Table = dict[str, Any]
 S = TypeVar("S")

@@ -25,8 +25,9 @@ class LossWeights:
     """Weight of each term; 0 leaves it out (and uncomputed).
 
     ``under``: extra weight of the part of the error that leaves pulse behind. ``knee``: see
-    ``exact_loss``. ``outside``: weight of an edit outside skin, within the skin term. ``curriculum_start``, ``curriculum_slope``: the paper's beta(t)
-    = slope (t - start) from epoch ``start``; the frequency term is multiplied by it.
+    ``exact_loss``. ``outside``: weight of an edit outside skin, within the skin term.
+    ``curriculum_start``, ``curriculum_slope``: the paper's beta(t) = slope (t - start) from epoch
+    ``start``; the frequency term is multiplied by it.
     """
 
     exact: float = 1.0

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -21,7 +21,8 @@ from model.fusion import FusionBlock
 class StreamSettings:
     """Sizes of the stream network, and the constants of what it shows.
 
-    ``pulse_direction`` is the wanted pulse's relative amplitude in R, G, B; ``limit`` the largest
+    ``pulse_direction`` is the wanted pulse's relative amplitude in R, G, B (docs/dither.md: green and a
+    little blue is what an encoder leaves of a pulse for every estimator to read); ``limit`` the largest
     relative change that takes a pulse out; ``context`` the frames that the attention looks back over.
     """
 
@@ -36,7 +37,7 @@ class StreamSettings:
     context: int = 128
     pool: int = 3
     limit: float = 0.03
-    pulse_direction: tuple[float, float, float] = (0.0022, 0.0052, 0.0036)
+    pulse_direction: tuple[float, float, float] = (0.0, 0.006, 0.0018)
 
     @property
     def grid(self) -> int:
@@ -81,6 +82,11 @@ class PhysioLatent(nn.Module):
         self.decoder = FilmDecoder(s.channels, s.width, s.condition, s.grid)
         self.register_buffer("direction", torch.tensor(s.pulse_direction), persistent=False)
         self.register_buffer("prior", skin_prior(2 * s.grid), persistent=False)
+
+    def set_pulse_direction(self, red: float, green: float, blue: float) -> None:
+        """Show the wanted pulse in another colour: relative amplitudes. Nothing learned depends on it."""
+        self.settings = replace(self.settings, pulse_direction=(red, green, blue))
+        self.direction = torch.tensor(self.settings.pulse_direction)
 
     def init_state(self, batch: int) -> State:
         """State at the start of a stream, and the one source of its names and shapes."""

@@ -11,10 +11,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from streamfilter.errors import Interrupted, PhysioCamError, UsageError
-
 from model.checkpoint import LAST
 from model.configuration import load_settings
+from streamfilter.errors import Interrupted, PhysioCamError, UsageError
 
 
 def parser() -> argparse.ArgumentParser:
@@ -27,6 +26,7 @@ def parser() -> argparse.ArgumentParser:
         "--out", type=Path, required=True, help="folder of the run: checkpoints and TensorBoard"
     )
     parse.add_argument("--resume", action="store_true", help="go on from last.pt of --out")
+    parse.add_argument("--init", type=Path, help="start with the weights of this checkpoint (fine-tuning)")
     parse.add_argument("--steps", type=int, help="number of steps, instead of the settings file's")
     parse.add_argument("--max-minutes", type=float, help="save and stop after this long")
     parse.add_argument("--threads", type=int, default=2, help="CPU threads of torch (2)")
@@ -74,6 +74,7 @@ def _train(options: argparse.Namespace) -> None:
         options.out,
         resume=options.resume,
         cpu=options.cpu,
+        init=options.init,
     )
     trainer.run(options.max_minutes)
 

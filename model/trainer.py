@@ -10,7 +10,6 @@ from typing import Any
 
 import torch
 from accelerate import Accelerator
-from streamfilter.errors import UsageError
 from torch import Tensor
 from torch.optim.swa_utils import AveragedModel
 from torch.utils.tensorboard import SummaryWriter
@@ -24,10 +23,12 @@ from model.text import ConditioningTable
 from model.validation import Metrics, run_network, summary, validate
 from model.wanted import Wanted, draw_wanted
 from model.windows import StepSampler, WindowSource, collate, fixed_keys, loader
+from streamfilter.errors import UsageError
 
 
 class Trainer:
-    """One run in the folder ``out``. ``resume`` goes on from its ``last.pt``, from the very step."""
+    """One run in the folder ``out``. ``resume`` goes on from its ``last.pt``, from the very step; ``init``
+    starts a new run with the weights of another one's checkpoint."""
 
     def __init__(
         self,
@@ -39,6 +40,7 @@ class Trainer:
         out: Path,
         resume: bool = False,
         cpu: bool = False,
+        init: Path | None = None,
     ) -> None:
         self.settings, self.table, self.encoder_name, self.out = settings, table, encoder_name, out
         optimiser = settings.optimiser
@@ -49,6 +51,8 @@ class Trainer:
         self.fingerprint = "growing" if window.growing else self.source.fingerprint()
         torch.manual_seed(optimiser.seed)
         self.bare = PhysioLatent(settings.network)
+        if init is not None:
+            self.bare.load_state_dict(checkpoint.load(init)["ema"])
         if self.bare.settings.text_dim != table.embedding.shape[1]:
             raise UsageError(
                 f"network.text_dim is {settings.network.text_dim}, but {encoder_name} gives "

@@ -74,7 +74,7 @@ class VideoFilter:
         clock, noise, dither = (np.random.default_rng(seed) for seed in seeds.spawn(3))
         manifest = artifact.manifest
         self._clock = PulseClock(clock, settings.hr_variability)
-        self._masking = Masking(noise, manifest.masking, manifest.pulse_direction)
+        self._masking = Masking(noise, manifest.masking)
         self._dither = Dither(seed=int(dither.integers(256)))
         self._period = 1.0 / manifest.nominal_fps
         self._size = manifest.crop_size

@@ -26,19 +26,14 @@ class Masking:
     Holds its level, colours and random generator; the filters' state is passed through ``step``.
     """
 
-    def __init__(self, rng: np.random.Generator, level: float, colours: tuple[float, float, float]) -> None:
-        """``level``: relative rms of the strongest colour (0.001 = 0.1 %; 0 switches it off).
-        ``colours``: the wanted pulse's relative amplitudes, which the noise shares in part."""
+    def __init__(self, rng: np.random.Generator, level: float) -> None:
+        """``level``: relative rms in each colour (0.001 = 0.1 %; 0 switches it off). The colours are
+        independent: noise of one colour would leave the other directions of colour space bare."""
         self._rng = rng
         self._level = level
-        direction = np.asarray(colours) / max(colours)
-        # Three independent sources: along the pulse, and across it in the colour differences.
-        self._colours = np.stack(
-            [direction, 0.35 * np.array([1.0, 0.0, -1.0]), 0.35 * np.array([0.5, -1.0, 0.5])]
-        )
 
     def start(self) -> State:
-        """Filters at rest: (4, sources, 1 + grid cells), started as if they had always run."""
+        """Filters (4, colours, 1 + grid cells), started as if they had always run."""
         return self._rng.standard_normal((4, 3, 1 + GRID * GRID)) * 0.5
 
     def step(self, state: State, dt: float) -> tuple[Noise, State]:
@@ -56,8 +51,8 @@ class Masking:
         fourth = low * state[3] + (1.0 - low) * (second - third)
         band = (second - third - fourth) * _gain(high, low)
         mixed = math.sqrt(COMMON) * band[:, :1] + math.sqrt(1.0 - COMMON) * band[:, 1:]
-        noise = self._level * np.einsum("sc,sp->cp", self._colours, mixed)
-        return noise.reshape(3, GRID, GRID).astype(np.float32), np.stack([first, second, third, fourth])
+        noise = (self._level * mixed).reshape(3, GRID, GRID).astype(np.float32)
+        return noise, np.stack([first, second, third, fourth])
 
 
 def _gain(high: float, low: float) -> float:

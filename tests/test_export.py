@@ -1,0 +1,112 @@
+"""Export: graph and network agree, names bind, and a bad graph is not written."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnxruntime as ort
+import pytest
+import torch
+
+from export.build import build_artifact
+from export.onnx import export_step
+from model.physiolatent import PhysioLatent, StreamSettings
+from model.text import ConditioningTable, NumericText, conditioning_table
+from streamfilter import contract
+from streamfilter.artifact import load_artifact
+from streamfilter.engine import open_engine
+from streamfilter.errors import ArtifactError
+
+SETTINGS = StreamSettings(channels=16, width=8, condition=16, context=20, text_dim=64)
+
+
+@pytest.fixture(scope="module")
+def table() -> ConditioningTable:
+    return conditioning_table(NumericText())
+
+
+@pytest.fixture(scope="module")
+def artifact(tmp_path_factory: pytest.TempPathFactory, table: ConditioningTable) -> Path:
+    folder = tmp_path_factory.mktemp("export") / "small"
+    build(_network(0), table, folder)
+    return folder
+
+
+def _network(seed: int, settings: StreamSettings = SETTINGS) -> PhysioLatent:
+    torch.manual_seed(seed)
+    network = PhysioLatent(settings).eval()
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+    return network
+
+
+def build(network: PhysioLatent, table: ConditioningTable, folder: Path) -> float:
+    return build_artifact(
+        network,
+        table,
+        folder,
+        name="small",
+        text_encoder="numeric-fourier",
+        masking=0.001,
+        training={"commit": "test"},
+        measured={},
+    )
+
+
+def test_artifact_loads_and_states_its_parity(artifact: Path) -> None:
+    manifest = load_artifact(artifact).manifest
+    error = manifest.measured["parity_max_gain_error"]
+    assert isinstance(error, float) and error < 1e-4
+    assert [spec.name for spec in manifest.inputs[:6]] == list(contract.STEP_INPUTS)
+    assert {spec.name for spec in manifest.state_inputs()} == {
+        f"state.{name}" for name in _network(0).init_state(1)
+    }
+
+
+@pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
+def test_engines_follow_the_network(artifact: Path, table: ConditioningTable, name: str) -> None:
+    loaded, network = load_artifact(artifact), _network(0)
+    engine = open_engine(loaded, name)
+    rng = np.random.default_rng(5)
+    ours, theirs = network.init_state(1), engine.init_state()
+    for _ in range(30):
+        inputs = {
+            contract.CROP: rng.uniform(0.4, 0.6, (1, 3, 72, 72)).astype(np.float32),
+            contract.TEXT: loaded.text(71.5),
+            contract.PHASE: np.array([[0.6, 0.8]], np.float32),
+            contract.STRENGTH: np.ones((1, 1), np.float32),
+            contract.DT: np.full((1, 1), 1 / 25, np.float32),
+            contract.MASKING: rng.normal(0, 1e-3, (1, 3, 3, 3)).astype(np.float32),
+        }
+        gain, theirs = engine.step(inputs, theirs)
+        tensors = {k: torch.from_numpy(v) for k, v in inputs.items()}
+        text = tensors.pop("text")
+        with torch.no_grad():
+            edit, ours = network(text=text, state=ours, **{k: v.unsqueeze(1) for k, v in tensors.items()})
+        assert np.abs(gain - edit.gain[:, 0].numpy()).max() < 1e-4
+    engine.close()
+
+
+def test_a_graph_that_differs_is_not_written(
+    tmp_path: Path, table: ConditioningTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "kept"
+    build(_network(0), table, folder)
+    before = (folder / contract.MANIFEST).read_bytes()
+    real = export_step
+    monkeypatch.setattr("export.build.export_step", lambda network, path: real(_network(9), path))
+    with pytest.raises(ArtifactError, match="differs from the network"):
+        build(_network(0), table, folder)
+    assert (folder / contract.MANIFEST).read_bytes() == before
+    assert [entry.name for entry in tmp_path.iterdir()] == ["kept"]
+
+
+def test_context_and_crop_are_free(tmp_path: Path, table: ConditioningTable) -> None:
+    settings = replace(SETTINGS, context=9, crop=48, pool=2)
+    build(_network(1, settings), table, tmp_path / "other")
+    session = ort.InferenceSession(tmp_path / "other" / contract.STEP_GRAPH)
+    shapes = {value.name: value.shape for value in session.get_inputs()}
+    assert shapes["crop"] == [1, 3, 48, 48] and shapes["state.window0"][1] == 8
