@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from streamfilter.errors import UsageError
 from torch import Tensor
 
 from model.configuration import Settings, from_table
 from model.physiolatent import PhysioLatent
 from model.text import ConditioningTable
+from streamfilter.errors import UsageError
 
 VERSION = 1
 LAST = "last.pt"

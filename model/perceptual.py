@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from streamfilter.errors import UsageError
 from torch import Tensor, nn
+
+from streamfilter.errors import UsageError
 
 # Mean and spread of ImageNet's R, G, B in 0..1, which the usual backbones expect.
 IMAGE_MEAN = (0.485, 0.456, 0.406)

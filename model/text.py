@@ -15,6 +15,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 import torch
 from numpy.typing import NDArray
+
 from streamfilter.errors import UsageError
 
 Array = NDArray[np.float32]

@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from streamfilter.errors import UsageError
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from model.data.clip import Clip
@@ -19,6 +18,7 @@ from model.data.store import ClipDataset
 from model.leak import Pulse
 from model.losses import Labels
 from model.objective import Batch, pool_to
+from streamfilter.errors import UsageError
 
 Key = tuple[float, float]  # which clip and where in it, both 0..1
 GRID = 18  # cells on a side of the network's edits, for a crop of 72
