@@ -96,7 +96,7 @@ def _share_left(blocks: Array32, clip: EvalClip, span: slice, reference: Array64
 
 
 def leak_map(blocks: Array32, clip: EvalClip, span: slice) -> Array32:
-    """Mean coherence of a block's GREEN and CHROM with the true pulse: (B, B), NaN off the skin."""
+    """Coherence of each block's GREEN with the true pulse: (B, B), NaN off the skin."""
     traces, covered = block_traces(blocks)
     out = np.full(covered.shape, np.nan, np.float32)
     if clip.pulse is None or clip.true_bpm is None:
@@ -105,10 +105,8 @@ def leak_map(blocks: Array32, clip: EvalClip, span: slice) -> Array32:
     reference = even(clip.pulse.bvp[span].astype(np.float64), times, fps)
     for row, column in zip(*np.nonzero(covered), strict=True):
         trace = even(traces[:, :, row, column], times, fps)
-        values = [
-            coherence(ESTIMATORS[n](trace, fps), reference, fps, clip.true_bpm) for n in ("GREEN", "CHROM")
-        ]
-        out[row, column] = np.mean(values)
+        wave = ESTIMATORS["GREEN"](trace, fps)
+        out[row, column] = coherence(wave, reference, fps, clip.true_bpm)
     return out
 
 

@@ -14,13 +14,13 @@ import numpy.typing as npt
 from model.evaluate.clip import EvalClip
 from model.evaluate.codecs import CODECS, PLAIN, Channel, open_channel
 from model.evaluate.editors import Editor, make_editor
+from model.evaluate.memory import fingerprint, keep, recall
 from model.evaluate.metrics import Fidelity, attack, hits, leak_map, leaks, readings, rgb_of
 from model.evaluate.reading import block_sums, even, face_trace
+from model.evaluate.store import TRUTH
 from streamfilter.frame import Frame
 
 Array32 = npt.NDArray[np.float32]
-
-CODEC_EDITORS = ("none", "band-stop", "artifact", "oracle")
 
 
 @dataclass
@@ -44,15 +44,57 @@ def evaluate_clip(
     traces: Path,
     engine: str = "auto",
 ) -> dict[str, Any]:
-    """The figures of ``clip`` for each editor; its traces go to the folder ``traces`` for the plots."""
+    """The figures of ``clip`` for each editor; its traces go to the folder ``traces`` for the plots.
+
+    Figures that are known already and cannot have changed are taken from there.
+    """
+    traces.mkdir(parents=True, exist_ok=True)
     names = [name for name in editors if name != "oracle" or clip.pulse is not None]
-    tracks = {name: _Track(make_editor(name, clip, artifact, direction, engine), {}) for name in names}
-    if clip.codecs:
-        for name in names:
-            if name in CODEC_EDITORS:
-                tracks[name].channels = {codec: open_channel(codec, *clip.size, clip.fps) for codec in CODECS}
-                tracks[name].received = {codec: [] for codec in CODECS}
+    truth = clip.path.parent / TRUTH
+    marks = {
+        name: fingerprint(name, truth, artifact, engine, direction, _through_codecs(name, clip))
+        for name in names
+    }
+    known = {name: recall(traces, f"{clip.name}--{name}", marks[name]) for name in names}
+    fresh = _run(clip, [name for name in names if known[name] is None], artifact, direction, traces, engine)
+    for name, figures in fresh.items():
+        keep(traces, f"{clip.name}--{name}", marks[name], figures)
     first, last = clip.read
+    result: dict[str, Any] = {
+        "name": clip.name,
+        "labels": asdict(clip.labels),
+        "target": clip.target,
+        "true": None if clip.true_bpm is None else round(clip.true_bpm, 2),
+        "seconds": round(float(clip.times[last - 1] - clip.times[first]), 2),
+        "editors": {name: fresh.get(name) or known[name] for name in names},
+    }
+    if clip.pulse is not None:
+        result["pulse_free"] = _pulse_free(clip)
+    return result
+
+
+def _through_codecs(editor: str, clip: EvalClip) -> bool:
+    """The untouched clip and the oracle take the codecs' time only where the clip's own pulse is known."""
+    return clip.codecs and (editor in ("band-stop", "artifact") or clip.pulse is None)
+
+
+def _run(
+    clip: EvalClip,
+    names: Sequence[str],
+    artifact: Path | None,
+    direction: Sequence[float],
+    traces: Path,
+    engine: str,
+) -> dict[str, dict[str, Any]]:
+    """The figures of these editors, from one pass over the frames."""
+    if not names:
+        return {}
+    tracks = {name: _Track(make_editor(name, clip, artifact, direction, engine), {}) for name in names}
+    for name, track in tracks.items():
+        if _through_codecs(name, clip):
+            track.channels = {codec: open_channel(codec, *clip.size, clip.fps) for codec in CODECS}
+            track.received = {codec: [] for codec in CODECS}
+    first = clip.read[0]
     for index, frame in enumerate(clip.frames()):
         measured = index >= first
         before = rgb_of(frame) if measured else None
@@ -68,23 +110,13 @@ def evaluate_clip(
             track.blocks.append(block_sums(edited, clip, index))
             if before is not None and name != "none":
                 track.fidelity.add(before, rgb_of(edited), clip.box(index))
-    result: dict[str, Any] = {
-        "name": clip.name,
-        "labels": asdict(clip.labels),
-        "target": clip.target,
-        "true": None if clip.true_bpm is None else round(clip.true_bpm, 2),
-        "seconds": round(float(clip.times[last - 1] - clip.times[first]), 2),
-        "editors": {},
-    }
-    traces.mkdir(parents=True, exist_ok=True)
+    made = {}
     for name, track in tracks.items():
         track.editor.close()
         for codec, channel in track.channels.items():
             _receive(track, codec, channel.finish(), clip)
-        result["editors"][name] = _figures(name, track, clip, traces)
-    if clip.pulse is not None:
-        result["pulse_free"] = _pulse_free(clip)
-    return result
+        made[name] = _figures(name, track, clip, traces)
+    return made
 
 
 def _receive(track: _Track, codec: str, frames: list[Frame], clip: EvalClip) -> None:

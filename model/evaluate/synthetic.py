@@ -74,7 +74,7 @@ def _cells(quick: bool) -> list[tuple[int, str, str, float, str, bool]]:
     if quick:
         cells = [(m, t, "even", 30.0, "raw", False) for m in (0, 4) for t in ("light", "dark")]
         return [*cells, (2, "light", "screen", 30.0, "raw", True), (1, "dark", "dim", 15.0, "mjpeg", False)]
-    cells = [(m, t, "even", 30.0, "raw", False) for m in range(5) for t in ("light", "dark")] * 2
+    cells = [(m, t, "even", 30.0, "raw", False) for m in (0, 1, 2, 3, 4, 0, 4) for t in ("light", "dark")]
     cells += [(m, t, light, 30.0, "raw", False) for light in LIGHTS if light != "even" for m, t in pairs]
     cells += [(m, t, "even", fps, "raw", False) for fps in (15.0, 24.0, 60.0) for m, t in pairs]
     cells += [(1, "light", "even", 30.0, "mjpeg", False), (3, "dark", "even", 30.0, "h264", False)]
