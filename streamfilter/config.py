@@ -31,7 +31,8 @@ class FilterSettings:
     seed:           of dither, masking and variability, at least 0; None draws one from the system, so that
                     nobody can compute the noise and take it off again. Give one only to repeat a run.
     max_faces:      faces that are edited at a time, at least 1; a further one is shielded.
-    settle_seconds: how long a new face stays behind the shield while its filter settles, 0 to 30.
+    settle_seconds: how long a new face stays behind the shield, 0 to 30. The front-end follows a face from its
+                    first frame, so none is needed for a file.
     """
 
     target_bpm: float = 70.0
@@ -42,7 +43,7 @@ class FilterSettings:
     threads: int = 1
     seed: int | None = None
     max_faces: int = 5
-    settle_seconds: float = 1.0
+    settle_seconds: float = 0.0
 
     def __post_init__(self) -> None:
         _within("target_bpm", self.target_bpm, MIN_BPM, MAX_BPM, "bpm")

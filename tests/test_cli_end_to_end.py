@@ -19,7 +19,7 @@ from streamfilter.sinks.codec_settings import CodecSettings
 from tests.face_scene import Place, frame_of, scene
 from tests.media_clips import write_clip
 
-FRAMES = 40  # a face is shielded for a second, 30 frames, before its edit is shown
+FRAMES = 40
 
 
 def read(path: Path) -> list[Frame]:
@@ -61,7 +61,7 @@ def test_a_video_without_a_face_passes_bit_for_bit(
 @pytest.mark.parametrize(
     ("count", "width", "height"), [(1, 320, 240), (5, 1000, 240)], ids=["one face", "five faces"]
 )
-def test_faces_are_covered_until_settled_then_edited_and_the_rest_is_left(
+def test_each_face_is_edited_from_its_first_frame_and_the_rest_is_left(
     tmp_path: Path,
     tiny_artifact: Path,
     capsys: pytest.CaptureFixture[str],
@@ -76,10 +76,10 @@ def test_faces_are_covered_until_settled_then_edited_and_the_rest_is_left(
     source, filtered = read(clip), read(tmp_path / "out.mkv")
     for cx, cy, tall in places:
         core = (slice(int(cy - tall / 4), int(cy + tall / 4)), slice(int(cx - tall / 4), int(cx + tall / 4)))
-        assert len(np.unique(filtered[0].y[core])) == 1
-        change = filtered[-1].y[core].astype(float) - source[-1].y[core]
-        assert np.abs(change).max() > 0
-        assert np.abs(change).mean() < 12
+        for ours, given in ((filtered[0], source[0]), (filtered[-1], source[-1])):
+            change = ours.y[core].astype(float) - given.y[core]
+            assert np.abs(change).max() > 0
+            assert np.abs(change).mean() < 12
     corner = (slice(0, 10), slice(0, 10))
     for ours, given in zip(filtered, source, strict=True):
         np.testing.assert_array_equal(ours.y[corner], given.y[corner])

@@ -1,0 +1,128 @@
+"""VideoFilter: each face has its own state, is edited or covered, and is held while its skin is there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from streamfilter.config import FilterSettings
+from streamfilter.errors import UsageError
+from streamfilter.face.box import FaceBox
+from streamfilter.face.crop import crop_rgb
+from streamfilter.face.finder import FaceFinder
+from streamfilter.face_filter import VideoFilter, build_filter
+from streamfilter.frame import Frame
+from streamfilter.skin import shows_skin, skin_tone
+from tests.face_scene import Place, frame_of, scene
+
+
+def frames(places: list[Place], count: int, start: float = 0.0, width: int = 640) -> list[Frame]:
+    still = scene(places, width, 240)
+    return [frame_of(still, start + index / 30) for index in range(count)]
+
+
+def make(artifact: Path, **changes: object) -> VideoFilter:
+    values = {"artifact": artifact, "engine": "onnxruntime", "seed": 1, **changes}
+    return build_filter(FilterSettings.from_mapping(values))
+
+
+def differs(ours: Frame, given: Frame, place: Place) -> bool:
+    x, y = int(place[0]), int(place[1])
+    core = (slice(y - 15, y + 15), slice(x - 15, x + 15))
+    return not np.array_equal(ours.y[core], given.y[core])
+
+
+def covered(frame: Frame, place: Place) -> bool:
+    x, y = int(place[0]), int(place[1])
+    return len(np.unique(frame.y[y - 15 : y + 15, x - 15 : x + 15])) == 1
+
+
+LEFT, RIGHT = (160.0, 120.0, 90.0), (480.0, 120.0, 90.0)
+
+
+def test_the_source_frame_is_never_changed(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    frame = frames([LEFT], 1)[0]
+    before = frame.y.copy(), frame.u.copy(), frame.v.copy()
+    result = video.process(frame)
+    assert result.faces == 1 and result.shielded is None
+    assert differs(result.frame, frame, LEFT)
+    for plane, kept in zip((frame.y, frame.u, frame.v), before, strict=True):
+        np.testing.assert_array_equal(plane, kept)
+    video.close()
+
+
+def test_faces_have_pulses_of_their_own(tiny_artifact: Path) -> None:
+    """Two people whose hearts beat in step would give the filter away."""
+    video = make(tiny_artifact)
+    traces = []
+    for frame in frames([LEFT, RIGHT], 45):
+        edited = video.process(frame).frame.y.astype(float) - frame.y
+        traces.append([edited[105:135, x - 15 : x + 15].mean() for x in (160, 480)])
+    left, right = np.diff(np.array(traces), axis=0).T
+    assert left.std() > 0 and right.std() > 0
+    assert abs(np.corrcoef(left, right)[0, 1]) < 0.99
+    video.close()
+
+
+def test_a_new_face_is_covered_while_it_settles_when_asked(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact, settle_seconds=0.3)
+    results = [video.process(frame) for frame in frames([LEFT], 15)]
+    assert results[0].shielded == "settling" and covered(results[0].frame, LEFT)
+    assert results[-1].shielded is None and not covered(results[-1].frame, LEFT)
+    video.close()
+
+
+def test_more_faces_than_allowed_are_covered(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact, max_faces=1)
+    result = video.process(frames([LEFT, RIGHT], 1)[0])
+    assert result.faces == 1 and result.shielded is not None
+    assert [covered(result.frame, place) for place in (LEFT, RIGHT)].count(True) == 1
+    video.close()
+
+
+class BlindFrom(FaceFinder):
+    """The real finder, which sees nothing from a moment on: the detector and tracker have lost the face."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.blind_from = seconds
+
+    def find(self, frame: Frame) -> list:  # type: ignore[type-arg]
+        return [] if frame.seconds >= self.blind_from else super().find(frame)
+
+
+def test_a_lost_face_is_edited_while_its_skin_is_there_and_let_go_after(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    video = VideoFilter(
+        FilterSettings(artifact=tiny_artifact, engine="onnxruntime", seed=1),
+        video._artifact,
+        video.engine,
+        BlindFrom(0.15),
+    )
+    for frame in frames([LEFT], 12):
+        result = video.process(frame)
+        assert result.faces == 1
+        assert differs(result.frame, frame, LEFT)
+    empty = frames([RIGHT], 1, start=1.0)[0]
+    assert video.process(empty).faces == 0
+    video.close()
+
+
+def test_target_changes_are_checked_and_taken_up(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    with pytest.raises(UsageError):
+        video.set_target(500)
+    video.set_target(120)
+    assert video.process(frames([LEFT], 1)[0]).faces == 1
+    video.close()
+
+
+def test_skin_is_told_from_a_wall() -> None:
+    face = frame_of(scene([LEFT], 640, 240))
+    box = FaceBox(160.0, 120.0, 108.0)
+    tone = skin_tone(crop_rgb(face, box))
+    assert shows_skin(crop_rgb(face, box), tone)
+    assert not shows_skin(crop_rgb(face, FaceBox(480.0, 120.0, 108.0)), tone)
