@@ -31,8 +31,8 @@ class FilterSettings:
     seed:           of dither, masking and variability, at least 0; None draws one from the system, so that
                     nobody can compute the noise and take it off again. Give one only to repeat a run.
     max_faces:      faces that are edited at a time, at least 1; a further one is shielded.
-    settle_seconds: how long a new face stays behind the shield, 0 to 30. The front-end follows a face from its
-                    first frame, so none is needed for a file.
+    settle_seconds: how long a new face stays behind the shield, 0 to 30. The front-end follows a face from
+                    its first frame on, so that a file needs none.
     """
 
     target_bpm: float = 70.0
