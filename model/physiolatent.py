@@ -125,7 +125,9 @@ class PhysioLatent(nn.Module):
         following["age"] = grow_age(state["age"], crop.shape[1], self.settings.context)
         mix, residual, logit = self.decoder(z, fine, condition)
         logit = logit * 4.0 + self.prior
-        skin = torch.sigmoid(logit)
+        # The skin map learns from its own label alone: were it also a knob of the removal, the network
+        # would fade skin out where motion makes removal dear, and the wanted pulse with it.
+        skin = torch.sigmoid(logit).detach()
         removal = skin * self._removal(signals.estimate, mix, residual, skin)
         wanted = skin * (strength * wanted_wave(phase) * self.direction)[..., None, None]
         noise = skin * _resize(masking, skin.shape[-1])
