@@ -78,7 +78,7 @@ def _motion(results: Sequence[Result], traces: Path) -> Figure | None:
     panels = (
         ("face", "coherence with the true pulse, face"),
         ("patches", "coherence, patches"),
-        ("hits", "true rate found after the notch"),
+        ("hits", "found after the notch"),
         ("psnr", "PSNR over the face (dB)"),
     )
     figure, axes = plt.subplots(1, 4, figsize=(13, 2.9), constrained_layout=True)
@@ -94,7 +94,8 @@ def _motion(results: Sequence[Result], traces: Path) -> Figure | None:
             for k, value in enumerate(lucky):
                 label = "without a pulse" if k == 0 else None
                 axis.plot([k - 0.45, k + 0.45], [value, value], "k--", lw=1, label=label)
-            axis.legend(loc="upper right", fontsize=7)
+            chance_line = axis.get_lines()[:1]
+            axis.legend(handles=chance_line, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=7)
         if key == "psnr":
             axis.set_ylim(bottom=40)
         axis.set_title(title)
@@ -157,7 +158,7 @@ def _spectra(results: Sequence[Result], traces: Path) -> Figure | None:
             if clip["true"] is not None:
                 _mark(axis, clip["true"], "true", TRUE_COLOR)
             _mark(axis, clip["target"], "target", TARGET_COLOR)
-            axis.set_title(f"{name}   ", loc="right")
+            axis.set_title(name, loc="left", pad=14)
             axis.set_xlim(40, 200)
             axis.set_yticks([])
         row[0].set_ylabel(clip["name"], fontsize=7)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -33,7 +32,6 @@ class _Track:
     blocks: list[Array32] = field(default_factory=list)
     received: dict[str, list[Array32]] = field(default_factory=dict)
     shielded: int = 0
-    seconds: float = 0.0
 
 
 def evaluate_clip(
@@ -99,9 +97,7 @@ def _run(
         measured = index >= first
         before = rgb_of(frame) if measured else None
         for name, track in tracks.items():
-            start = time.perf_counter()
             edited, shielded = track.editor.edit(index, frame)
-            track.seconds += time.perf_counter() - start
             for codec, channel in track.channels.items():
                 _receive(track, codec, channel.send(edited), clip)
             if not measured:
@@ -135,7 +131,6 @@ def _figures(name: str, track: _Track, clip: EvalClip, folder: Path) -> dict[str
     if name != "none":
         out |= track.fidelity.figures()
         out["shielded"] = track.shielded
-    out["ms_per_frame"] = round(1000 * track.seconds / clip.read[1], 2)
     if track.channels:
         out["codecs"] = {PLAIN: readings(trace, clip, span, full=False)}
         for codec, received in track.received.items():
