@@ -24,10 +24,11 @@ class LeakSettings:
     """``level``: rms, relative, of a change within the band (rate ± ``half_band``) that counts as drowned:
     below it the loss is linear in power, above it logarithmic. Masking noise of rms n, even over 0.7 to
     3.5 Hz, has n·sqrt(2·half_band/2.8) of it in that band: 3e-4 answers to masking of about 7e-4.
-    ``patches``: the face is also read in patches × patches squares. ``min_cover``: smallest share of skin
-    of a region that is read. ``warmup``: frames left out. ``picture``: read the whole picture's trace, with
-    its motion and light, instead of what the edit and the pulse change in it. Motion is independent of the
-    pulse, so that both have the same expectation, but the latter has far less noise in its gradient.
+    ``coherence``: weight of the band-limited coherence beside the logarithm. ``patches``: the face is also
+    read in patches × patches squares. ``min_cover``: smallest share of skin of a region that is read.
+    ``warmup``: frames left out. ``picture``: read the whole picture's trace, with its motion and light,
+    instead of what the edit and the pulse change in it. The second has less noise in its gradient, but
+    counts motion that an edit takes out as a leak, by its chance likeness to the pulse.
     """
 
     level: float = 3e-4
@@ -37,7 +38,8 @@ class LeakSettings:
     patches: int = 3
     min_cover: float = 0.25
     warmup: int = 32
-    picture: bool = False
+    picture: bool = True
+    coherence: float = 2.0
 
 
 class Pulse(NamedTuple):
@@ -171,7 +173,8 @@ def read(edited: Tensor, pulse_free: Tensor, skin: Tensor, pulse: Pulse, setting
 
 
 def leak_loss(reading: Reading, settings: LeakSettings) -> Tensor:
-    """Mean of log(1 + explained / level^2) over regions, mixes and clips; zero where nothing is valid."""
+    """Mean of log(1 + explained / level^2) and of the coherence over regions, mixes and clips; zero where
+    nothing is valid. The logarithm drives a clear leak down, the coherence what noise does not yet drown."""
     first = band_spectra(reading.mixes, reading.pulse, settings)
     second = band_spectra(reading.mixes, reading.pulse, settings, harmonic=2)
     # A wave with hardly any second harmonic fits noise there: such a fit says nothing and is faded out.
@@ -180,7 +183,8 @@ def leak_loss(reading: Reading, settings: LeakSettings) -> Tensor:
     leak = leak + settings.harmonic_weight * trust[:, None, None] * torch.log1p(
         second.explained / settings.level**2
     )
-    return masked_mean(leak.mean(-1), reading.valid)
+    clear = first.explained / (first.total + settings.level**2)
+    return masked_mean((leak + settings.coherence * clear).mean(-1), reading.valid)
 
 
 def leak_level(reading: Reading, settings: LeakSettings) -> Tensor:
