@@ -122,12 +122,13 @@ def _psnr_to_oracle(clips: list[Result]) -> Bar:
 
 def _evm_notch(results: Sequence[Result]) -> Bar:
     what, bar = "evm_face.mp4, target 90: rate after the notch", "none within 4 bpm of 53"
-    for r in results:
-        if r["name"] == EVM and EDITOR in r["editors"]:
-            found = r["editors"][EDITOR]["notch"]
-            value = ", ".join(f"{name} {_number(rate, 1)}" for name, rate in found.items())
-            return Bar(what, bar, value, _far_from_true(r, found))
-    return Bar(what, bar, "not measured", None)
+    runs = [r for r in results if r["name"].startswith(EVM) and EDITOR in r["editors"]]
+    if not runs:
+        return Bar(what, bar, "not measured", None)
+    found = [r["editors"][EDITOR]["notch"] for r in runs]
+    value = "; ".join(", ".join(f"{name} {_number(rate, 1)}" for name, rate in f.items()) for f in found)
+    clear = all(_far_from_true(r, f) for r, f in zip(runs, found, strict=True))
+    return Bar(what, bar, f"{len(runs)} seeds: {value}", clear)
 
 
 def _far_from_true(result: Result, found: dict[str, float | None]) -> bool:
@@ -176,7 +177,7 @@ def _codec_notch(codec: str, after: list[tuple[Result, dict[str, Any]]]) -> Bar:
     known = [(r, a) for r, a in after if "pulse_free" in r]
     found = sum(a["hits"] for _, a in known)
     lucky = sum(r["pulse_free"]["hits"] for r, _ in known)
-    evm = [_far_from_true(r, a["notch"]) for r, a in after if r["name"] == EVM]
+    evm = [_far_from_true(r, a["notch"]) for r, a in after if r["name"].startswith(EVM)]
     value = f"{found} of {len(ATTACKERS) * len(known)} found, pulse-free {lucky}"
     value += "" if not evm else f"; evm_face {'clear' if evm[0] else 'found'}"
     return Bar(f"after {codec}: notch attack", "as above", value, found <= lucky and all(evm))

@@ -96,14 +96,15 @@ def _known_clip(results: Sequence[Result]) -> str:
     """The table of the design page for the clip whose own pulse is known."""
     rows = []
     for r in results:
-        if r["name"] != "evm_face":
+        if not r["name"].startswith("evm_face"):
             continue
+        seed = r["name"].removeprefix("evm_face").replace("-seed", ", seed ")
         for editor, figures in r["editors"].items():
             ways = figures.get("codecs") or {"yuv420p": figures}
             for way, after in ways.items():
                 read = [_cell(after["hr"].get(n), "{:.1f}") for n in ("POS", "CHROM", "GREEN", "PCA")]
                 left = [_cell(after["notch"].get(n), "{:.1f}") for n in ("POS", "CHROM", "GREEN", "PCA")]
-                rows.append((editor, way, " / ".join(read), " / ".join(left)))
+                rows.append((editor + seed, way, " / ".join(read), " / ".join(left)))
     if not rows:
         return "Not run.\n"
     head = ("editor", "received as", "POS / CHROM / GREEN / PCA", "after the target is notched out")
