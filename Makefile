@@ -45,7 +45,7 @@ evaluate: setup ## compare the editors and write docs/evaluation
 	$(BIN)/python -m model.evaluate $(ARGS)
 
 bench: setup ## time the step graph and the whole filter
-	$(BIN)/python scripts/bench.py $(ARGS)
+	$(BIN)/python scripts/benchmark_filter.py $(ARGS)
 
 wheel: setup ## build dist/*.whl
 	$(BIN)/python -m build --wheel --no-isolation

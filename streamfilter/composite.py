@@ -19,7 +19,7 @@ from streamfilter.frame import Frame, Plane
 
 DEFAULT_DITHER = Dither()
 
-_FADE_CELLS = 4  # over this many of the crop's cells the edit falls to zero at the box's border
+_FADE_CELLS = 2  # over this many of the crop's cells the edit falls to zero at the box's border
 _DARK = 16.0  # luma level below which the luma edit no longer follows the pixel's own luma
 _PLANE_PHASES = (0, 85, 171)  # Y, U, V: a third of the circle apart
 

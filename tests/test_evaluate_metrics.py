@@ -170,6 +170,12 @@ def test_fidelity_of_no_edit_and_of_one_level() -> None:
         picture = rng.integers(20, 200, (64, 64, 3), dtype=np.uint8)
         same.add(picture, picture, box)
         moved.add(picture, picture + np.uint8(1), box)
-    assert same.figures() == {"psnr": None, "ssim_face": 1.0, "ssim_frame": 1.0, "flicker": 1.0}
+    assert same.figures() == {
+        "psnr": None,
+        "psnr_planes": None,
+        "ssim_face": 1.0,
+        "ssim_frame": 1.0,
+        "flicker": 1.0,
+    }
     assert moved.figures()["psnr"] == pytest.approx(20 * np.log10(255.0), abs=0.01)
     assert moved.figures()["flicker"] == pytest.approx(1.0)

@@ -79,6 +79,7 @@ def summary(results: Iterable[Result], editor: str) -> dict[str, float | None]:
         "early_hits": hit_rate(clips, editor, "early_hits"),
         "chance": chance(clips),
         "psnr": of(clips, editor, lambda f: f.get("psnr")),
+        "psnr_planes": of(clips, editor, lambda f: f.get("psnr_planes")),
         "ssim_face": of(clips, editor, lambda f: f.get("ssim_face")),
         "ssim_frame": of(clips, editor, lambda f: f.get("ssim_frame")),
         "flicker": of(clips, editor, lambda f: f.get("flicker")),

@@ -22,7 +22,7 @@ from streamfilter.frame import Frame
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 
-WANTED = (0.0022, 0.0052, 0.0036)  # where no artifact says it: the pulse's relative amplitude in R, G, B
+WANTED = (0.001, 0.006, 0.0026)  # where no artifact says it: the pulse's relative amplitude in R, G, B
 NAMES = ("none", "band-stop", "artifact", "oracle")
 
 

@@ -143,6 +143,7 @@ class Fidelity:
 
     def __init__(self) -> None:
         self._squares: list[float] = []
+        self._planes: list[tuple[float, int]] = []
         self._flicker: list[tuple[float, float]] = []
         self._face: list[float] = []
         self._frame: list[float] = []
@@ -168,12 +169,24 @@ class Fidelity:
             self._frame.append(_ssim(before, after))
         self._last = (box, before, after)
 
+    def add_planes(self, before: Frame, after: Frame, box: FaceBox) -> None:
+        """The same frame in the 8-bit planes that leave: every sample of Y, U and V counts alike."""
+        for name, scale in (("y", 1), ("u", 2), ("v", 2)):
+            own, given = getattr(after, name), getattr(before, name)
+            top, left, side = (max(0, round(v / scale)) for v in (box.top, box.left, box.size))
+            region = (slice(top, top + side), slice(left, left + side))
+            square = float(cv2.norm(cv2.absdiff(given[region], own[region]), cv2.NORM_L2SQR))
+            self._planes.append((square, given[region].size))
+
     def figures(self) -> dict[str, float | None]:
-        """``psnr`` dB over the box, ``ssim_face``, ``ssim_frame``, ``flicker`` (1: as the input's)."""
+        """``psnr`` over the box in R, G, B and ``psnr_planes`` in Y, U, V, dB; ``ssim_face``,
+        ``ssim_frame``; ``flicker`` (1: as the input's)."""
         mean = float(np.mean(self._squares))
         before, after = np.mean(self._flicker, axis=0)
+        planes = sum(square for square, _ in self._planes) / max(sum(size for _, size in self._planes), 1)
         return {
             "psnr": None if mean == 0 else _number(10 * np.log10(255.0**2 / mean)),
+            "psnr_planes": None if planes == 0 else _number(10 * np.log10(255.0**2 / planes)),
             "ssim_face": _number(float(np.mean(self._face))),
             "ssim_frame": _number(float(np.mean(self._frame))),
             "flicker": _number(float(after / max(before, 1e-9))),

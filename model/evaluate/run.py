@@ -106,6 +106,7 @@ def _run(
             track.blocks.append(block_sums(edited, clip, index))
             if before is not None and name != "none":
                 track.fidelity.add(before, rgb_of(edited), clip.box(index))
+                track.fidelity.add_planes(frame, edited, clip.box(index))
     made = {}
     for name, track in tracks.items():
         track.editor.close()
