@@ -24,7 +24,8 @@ class LeakSettings:
     """``level``: rms, relative, of a change within the band (rate ± ``half_band``) that counts as drowned:
     below it the loss is linear in power, above it logarithmic. Masking noise of rms n, even over 0.7 to
     3.5 Hz, has n·sqrt(2·half_band/2.8) of it in that band: 3e-4 answers to masking of about 7e-4.
-    ``coherence``: weight of the band-limited coherence beside the logarithm. ``patches``: the face is also
+    ``coherence``: weight of the band-limited coherence beside the logarithm. ``band``: weight of the face's
+    whole power near the true rate, whatever makes it. ``patches``: the face is also
     read in patches × patches squares. ``min_cover``: smallest share of skin of a region that is read.
     ``warmup``: frames left out. ``picture``: read the whole picture's trace, with its motion and light,
     instead of what the edit and the pulse change in it. The second has less noise in its gradient, but
@@ -40,6 +41,7 @@ class LeakSettings:
     warmup: int = 32
     picture: bool = True
     coherence: float = 2.0
+    band: float = 0.0
 
 
 class Pulse(NamedTuple):
@@ -184,7 +186,11 @@ def leak_loss(reading: Reading, settings: LeakSettings) -> Tensor:
         second.explained / settings.level**2
     )
     clear = first.explained / (first.total + settings.level**2)
-    return masked_mean((leak + settings.coherence * clear).mean(-1), reading.valid)
+    loss = masked_mean((leak + settings.coherence * clear).mean(-1), reading.valid)
+    if settings.band == 0.0:
+        return loss
+    whole = torch.log1p(first.total[:, :1] / settings.level**2).mean(-1)
+    return loss + settings.band * masked_mean(whole, reading.valid[:, :1])
 
 
 def leak_level(reading: Reading, settings: LeakSettings) -> Tensor:

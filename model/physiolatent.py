@@ -152,7 +152,10 @@ class PhysioLatent(nn.Module):
         whole = weight * torch.exp(4.0 * torch.tanh(logit))
         shared = (planes * whole).sum(dim=(3, 4), keepdim=True) / whole.sum(dim=(3, 4), keepdim=True)
         sources = torch.cat([near, wide, shared.expand_as(near)], dim=2)
-        mixed = near + (matrices.unflatten(2, (3, 9)) * sources.unsqueeze(2)).sum(dim=3)
+        # To begin with: luma of the whole face and half of what a place adds to it, colour place by place.
+        # Motion makes local luma dear, and GREEN over the face must find nothing but the wanted pulse.
+        start = torch.cat([0.5 * (near[:, :, :1] + shared[:, :, :1]), near[:, :, 1:]], dim=2)
+        mixed = start + (matrices.unflatten(2, (3, 9)) * sources.unsqueeze(2)).sum(dim=3)
         total = torch.einsum("btkhw,kc->btchw", mixed, opponent) + 0.01 * residual
         limit = self.settings.limit
         return -limit * torch.tanh(total / limit)
