@@ -89,6 +89,8 @@ class VideoFilter:
         """Edit one frame. Raises EngineError where the network fails: show the shield, then go on."""
         boxes = {face.id: face.box for face in self._finder.find(frame)}
         streams = self._with_held(frame, boxes)
+        # Until this frame is done there is no state to go on from: a step that fails has consumed it.
+        self._streams = {}
         edited, shielded, following = frame, None, {}
         for number, (face, box) in enumerate(boxes.items()):
             stream = streams.get(face) or self._start(box, frame.seconds)

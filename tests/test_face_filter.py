@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamfilter.config import FilterSettings
-from streamfilter.errors import UsageError
+from streamfilter.errors import EngineError, UsageError
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import crop_rgb
 from streamfilter.face.finder import FaceFinder
@@ -81,6 +81,24 @@ def test_more_faces_than_allowed_are_covered(tiny_artifact: Path) -> None:
     assert result.faces == 1 and result.shielded is not None
     assert [covered(result.frame, place) for place in (LEFT, RIGHT)].count(True) == 1
     video.close()
+
+
+def test_after_an_engine_fault_the_face_starts_afresh_and_is_edited(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = make(tiny_artifact)
+    first, second, third = frames([LEFT], 3)
+    video.process(first)
+    with monkeypatch.context() as patch, pytest.raises(EngineError):
+        patch.setattr(video.engine, "step", _fails)
+        video.process(second)
+    result = video.process(third)
+    assert result.faces == 1 and differs(result.frame, third, LEFT)
+    video.close()
+
+
+def _fails(*_: object) -> None:
+    raise EngineError("the engine failed, as this test wants")
 
 
 class BlindFrom(FaceFinder):
