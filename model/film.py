@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from model.encoder import PositionNorm
 
-MIX = 3 * 9 + 1  # colour matrices of the near, wide and whole-face estimate, and a pooling logit
+MIX = 2 * 9 + 1  # colour matrices of the near and wide estimate, and a pooling logit
 
 
 class FiLM(nn.Module):

@@ -141,21 +141,22 @@ class PhysioLatent(nn.Module):
         """Relative change that takes the estimated pulse out, before the skin map (B, T, 3, 2g, 2g).
 
         A cell at the face's edge sees the pulse diluted by what else it holds, so the estimates are averaged
-        over cells weighted by their skin: near, wide, and over the whole face by learned weights. Colour
-        matrices that the network sets for each place and frame mix them; the residual is its own addition.
+        over cells weighted by their skin: near, wide, and over the whole face by learned weights. The
+        whole face's is always taken out in full, so that no training can teach the network to leave a pulse
+        in for fidelity's sake; how far each place departs from it is mixed by colour matrices that the
+        network sets for each place and frame. The residual is its own addition.
         """
         fine, opponent = 2 * self.settings.grid, self.front_end.opponent
         planes = estimate.transpose(2, 3).unflatten(-1, (fine, fine))
-        matrices, logit = torch.split(_resize(_planes(mix, self.settings.grid), fine), [27, 1], dim=2)
+        matrices, logit = torch.split(_resize(_planes(mix, self.settings.grid), fine), [18, 1], dim=2)
         weight = skin * skin + 1e-4
-        near, wide = (_smooth(planes, weight, size) for size in (3, 7))
         whole = weight * torch.exp(4.0 * torch.tanh(logit))
         shared = (planes * whole).sum(dim=(3, 4), keepdim=True) / whole.sum(dim=(3, 4), keepdim=True)
-        sources = torch.cat([near, wide, shared.expand_as(near)], dim=2)
-        # To begin with: luma of the whole face and half of what a place adds to it, colour place by place.
-        # Motion makes local luma dear, and GREEN over the face must find nothing but the wanted pulse.
-        start = torch.cat([0.5 * (near[:, :, :1] + shared[:, :, :1]), near[:, :, 1:]], dim=2)
-        mixed = start + (matrices.unflatten(2, (3, 9)) * sources.unsqueeze(2)).sum(dim=3)
+        near, wide = (_smooth(planes, weight, size) - shared for size in (3, 7))
+        # To begin with, half of what a place adds in luma, where motion makes removal dear; all in colour.
+        start = torch.cat([0.5 * near[:, :, :1], near[:, :, 1:]], dim=2)
+        sources = torch.cat([near, wide], dim=2)
+        mixed = shared + start + (matrices.unflatten(2, (3, 6)) * sources.unsqueeze(2)).sum(dim=3)
         total = torch.einsum("btkhw,kc->btchw", mixed, opponent) + 0.01 * residual
         limit = self.settings.limit
         return -limit * torch.tanh(total / limit)
