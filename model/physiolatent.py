@@ -128,9 +128,11 @@ class PhysioLatent(nn.Module):
         # The skin map learns from its own label alone: were it also a knob of the removal, the network
         # would fade skin out where motion makes removal dear, and the wanted pulse with it.
         skin = torch.sigmoid(logit).detach()
-        removal = skin * self._removal(signals.estimate, mix, residual, skin)
-        wanted = skin * (strength * wanted_wave(phase) * self.direction)[..., None, None]
-        noise = skin * _resize(masking, skin.shape[-1])
+        # Where it doubts, it edits: a cell that is skin with 85 % would else keep 15 % of its pulse.
+        cover = ((skin - 0.1) * 2.0).clamp(0.0, 1.0)
+        removal = cover * self._removal(signals.estimate, mix, residual, skin)
+        wanted = cover * (strength * wanted_wave(phase) * self.direction)[..., None, None]
+        noise = cover * _resize(masking, cover.shape[-1])
         gain = _resize(removal + wanted + noise, self.settings.crop)
         return Edit(gain, removal, wanted, logit), {name: following[name] for name in state}
 
