@@ -16,7 +16,7 @@ from model.physiolatent import PhysioLatent
 from model.text import conditioning_table, make_encoder
 from streamfilter.errors import PhysioCamError
 
-MASKING = 0.001
+MASKING = 0.0015
 
 
 def main(argv: list[str] | None = None) -> int:
