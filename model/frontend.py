@@ -27,9 +27,11 @@ OPPONENT = (
     (0.0, 1 / math.sqrt(2), -1 / math.sqrt(2)),
     (-2 / math.sqrt(6), 1 / math.sqrt(6), 1 / math.sqrt(6)),
 )
-# Fastest change of log colour that is followed, in 1/s (luma, colour, colour): a codec's steps stay below,
-# what goes beyond is motion or light, and is taken as a step that the band-stop does not chase.
-SLEW = (0.8, 0.5, 0.5)
+# Fastest change of log colour that is followed, in 1/s (luma, colour, colour): a codec's steps stay below
+# (at 0.5 a fifth of the chroma pulse of compressed footage was lost), what goes beyond is motion or light,
+# and is taken as a step that the band-stop does not chase. BRISK is the scale of the change as a feature.
+SLEW = (2.0, 2.0, 2.0)
+BRISK = (0.8, 0.5, 0.5)
 LEAK_SECONDS = 30.0  # forgetting of the integrated colour, so that days of drift stay small
 BLACK = 0.004  # added before the logarithm: one grey level, keeps dark cells finite
 
@@ -52,6 +54,7 @@ class FrontEnd(nn.Module):
 
     opponent: Tensor
     slew: Tensor
+    brisk: Tensor
     scale: Tensor
 
     def __init__(self) -> None:
@@ -59,6 +62,7 @@ class FrontEnd(nn.Module):
         self.register_buffer("opponent", torch.tensor(OPPONENT), persistent=False)
         self.register_buffer("scale", torch.tensor(FEATURE_SCALE), persistent=False)
         self.register_buffer("slew", torch.tensor(SLEW), persistent=False)
+        self.register_buffer("brisk", torch.tensor(BRISK), persistent=False)
 
     def init_past(self, batch: int, positions: int) -> Tensor:
         """Per cell and colour: last log colour, integrated colour, started flag, 3 × 2 filter states."""
@@ -73,15 +77,15 @@ class FrontEnd(nn.Module):
             step = dt[:, t, :, None].clamp(1e-3, 0.2)
             now = colour[:, t]
             limit = self.slew * step
-            ratio = (now - last) / limit
-            change = limit * _limit(ratio) * started
+            change = limit * _limit((now - last) / limit) * started
+            brisk = _limit((now - last) / (self.brisk * step)) * started
             level = level * (1.0 - step / LEAK_SECONDS) + change
             passed, filters, inner = _bandstop(level, step, filters)
             inner = [gain * self.scale * value for gain, value in zip(INNER_SCALE, inner, strict=True)]
             estimate = level - passed
             last, started = now, torch.ones_like(started)
             estimates.append(estimate)
-            features.append(torch.cat([estimate * self.scale, _limit(ratio) * started, *inner], dim=-1))
+            features.append(torch.cat([estimate * self.scale, brisk, *inner], dim=-1))
         signals = Signals(torch.stack(estimates, 1), torch.stack(features, 1))
         return signals, torch.stack([last, level, started, *filters], dim=-1)
 
