@@ -37,6 +37,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar=("R", "G", "B"),
         help="relative amplitudes of the shown pulse, in place of the settings' (the losses do not see it)",
     )
+    parser.add_argument(
+        "--residual-scale",
+        type=float,
+        default=1.0,
+        help="shrinks the network's own addition to the front-end's estimate, default %(default)s",
+    )
     arguments = parser.parse_args(argv)
     try:
         error = _export(arguments)
@@ -64,6 +70,9 @@ def _export(arguments: argparse.Namespace) -> float:
         text = make_encoder(settings.text.encoder, settings.text.folder)
         table, encoder = conditioning_table(text), text.name
         training |= {"step": 0, "settings": settings.to_table()}
+    if arguments.residual_scale != 1.0:
+        network.decoder.scale_residual(arguments.residual_scale)
+        training |= {"residual_scale": arguments.residual_scale}
     if arguments.pulse_direction is not None:
         network.set_pulse_direction(*arguments.pulse_direction)
     return build_artifact(

@@ -10,6 +10,8 @@ from model.encoder import PositionNorm
 
 MIX = 2 * 9 + 1  # colour matrices of the near and wide estimate, and a pooling logit
 
+RESIDUAL = 3  # planes of the fine output that hold the residual; the skin logit follows
+
 
 class FiLM(nn.Module):
     """Feature-wise linear modulation of a channels-first map by the condition; starts as the identity."""
@@ -41,11 +43,18 @@ class FilmDecoder(nn.Module):
         self.norm = PositionNorm(width)
         self.film_out = FiLM(width, condition)
         self.point = nn.Conv2d(width, width, 1)
-        self.out = nn.Conv2d(width, 4, 1)
+        self.out = nn.Conv2d(width, RESIDUAL + 1, 1)
         for layer in (self.mix, self.out):
             nn.init.zeros_(layer.weight)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+
+    @torch.no_grad()
+    def scale_residual(self, factor: float) -> None:
+        """Multiply the residual, what the network adds of its own, by ``factor``; the skin map stays."""
+        self.out.weight[:RESIDUAL] *= factor
+        if self.out.bias is not None:
+            self.out.bias[:RESIDUAL] *= factor
 
     def forward(self, z: Tensor, fine: Tensor, condition: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """``fine`` (B·T, width, 2 grid, 2 grid) from the encoder → mix (B, T, P, MIX), residual
@@ -57,5 +66,5 @@ class FilmDecoder(nn.Module):
         y = self.film_in(up + fine, moment)
         y = y + F.silu(self.film_out(self.norm(self.spatial(y)), moment))
         out = self.out(F.silu(self.point(y))).unflatten(0, (batch, frames))
-        residual, skin = torch.split(out, [3, 1], dim=2)
+        residual, skin = torch.split(out, [RESIDUAL, 1], dim=2)
         return self.mix(z), residual, skin
