@@ -35,7 +35,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--engine", default="auto")
     parser.add_argument("--editors", default=",".join(NAMES), help="which of: " + ", ".join(NAMES))
-    parser.add_argument("--only", default="", help="run only clips whose name contains this")
+    parser.add_argument("--only", default="", help="run only clips whose name contains one of these (comma)")
     parser.add_argument("--no-codecs", action="store_true", help="leave the codecs out")
     return parser.parse_args(arguments)
 
@@ -51,7 +51,8 @@ def specs_of(options: argparse.Namespace) -> list[Spec]:
         specs += real_specs(options.clips, options.quick)
     else:
         print(f"{options.clips} is not there: no real clips", file=sys.stderr)
-    return [spec for spec in specs if options.only in spec.name]
+    wanted = options.only.split(",")
+    return [spec for spec in specs if any(part in spec.name for part in wanted)]
 
 
 def commit_of() -> str:
