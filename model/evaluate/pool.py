@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,7 +51,6 @@ def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:
     if jobs <= 1:
         yield from map(work, tasks)
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(jobs, mp_context=context, max_tasks_per_child=8) as pool:
-        for future in as_completed([pool.submit(work, task) for task in tasks]):
-            yield future.result()
+    # Not ProcessPoolExecutor: with max_tasks_per_child it does not replace its workers on Python 3.11.
+    with multiprocessing.get_context("spawn").Pool(jobs, maxtasksperchild=8) as pool:
+        yield from pool.imap_unordered(work, tasks)
