@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -70,10 +70,11 @@ def blocks_after(editor: Editor, clip: EvalClip, frames: list[Frame]) -> Blocks:
 
 @pytest.mark.parametrize("make", [BandStop, Oracle])
 def test_reference_editors_show_the_target(
-    make: Callable[[EvalClip], Editor], scene: tuple[EvalClip, list[Frame]]
+    make: Callable[[EvalClip, Sequence[float]], Editor], scene: tuple[EvalClip, list[Frame]]
 ) -> None:
+    """In the skin's own colour: PBV looks for that, and without masking finds the least residue of it."""
     clip, frames = scene
-    trace = face_trace(blocks_after(make(clip), clip, frames)[30:])
+    trace = face_trace(blocks_after(make(clip, (0.0022, 0.0052, 0.0036)), clip, frames)[30:])
     figures = readings(trace, clip, slice(30, COUNT))
     assert max(figures["error"].values()) < 2.0
 
