@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -275,3 +276,16 @@ class TestGraphsThatBreakTheManifest:
             _, state = engine.step(step_inputs(artifact, 0.5), state)
         with pytest.raises(EngineError, match="failed in a step"):
             engine.step(step_inputs(artifact, 0.5), state)
+
+
+def test_the_engine_leaves_no_telemetry_behind(tiny_artifact: Path, tmp_path: Path) -> None:
+    home = {"HOME": str(tmp_path), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    code = (
+        "import sys\nfrom pathlib import Path\n"
+        "from streamfilter.artifact import load_artifact\nfrom streamfilter.engine import open_engine\n"
+        "open_engine(load_artifact(Path(sys.argv[1])), 'onnxruntime').close()\n"
+    )
+    without = {k: v for k, v in os.environ.items() if k != "ORT_DISABLE_TELEMETRY"}
+    command = [sys.executable, "-c", code, str(tiny_artifact)]
+    subprocess.run(command, check=True, timeout=60, env=without | home)
+    assert not list(tmp_path.rglob("*"))

@@ -115,5 +115,7 @@ class Channel:
 def open_channel(name: str, width: int, height: int, fps: float) -> Channel:
     """A channel of ``CODECS`` or ``CAMERAS`` by its name."""
     codec = CODECS[name] if name in CODECS else CAMERAS[name]
-    av.logging.set_level(av.logging.ERROR)
+    # FFmpeg's own level: with PyAV's Python callback a codec's thread that logs waits for the interpreter
+    # while the interpreter waits for the thread.
+    av.logging.set_libav_level(av.logging.ERROR)
     return Channel(codec, width, height, fps)
