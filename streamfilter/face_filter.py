@@ -114,10 +114,9 @@ class VideoFilter:
         for face, stream in self._streams.items():
             if face in boxes:
                 continue
-            heirs = [new for new, box in boxes.items() if overlap(box, stream.box) > _SAME_PLACE]
-            if heirs:
-                for heir in heirs[:1]:
-                    streams.setdefault(heir, stream)
+            heir = next((new for new, box in boxes.items() if overlap(box, stream.box) > _SAME_PLACE), None)
+            if heir is not None:
+                streams.setdefault(heir, stream)
             elif stream.tone is not None and shows_skin(crop_rgb(frame, stream.box, self._size), stream.tone):
                 boxes[face] = stream.box
         return streams
