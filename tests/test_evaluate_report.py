@@ -14,7 +14,7 @@ from model.evaluate.bars import evaluate_bars
 from model.evaluate.report import write_report
 
 SEVEN = ("POS", "CHROM", "GREEN", "ICA", "LGI", "PBV", "OMIT", "PCA")
-META = {"command": "c", "commit": "x", "artifact": "a", "skip_seconds": 1.5, "skipped": {"lost": "no face"}}
+META = {"command": "c", "commit": "x", "artifact": "a", "skip_seconds": 1.5, "skipped": {"lost": "no face"}, "failed": {}}
 
 
 def figures(error: float | None, leak: float, hits: int, psnr: float) -> dict[str, Any]:

@@ -10,7 +10,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.evaluate.clip import SKIP_SECONDS
+from model.evaluate.aggregate import Result
+from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS, SKIP_SECONDS
 from model.evaluate.editors import NAMES, WANTED
 from model.evaluate.plots import draw_all
 from model.evaluate.pool import Spec, Task, run_all
@@ -29,6 +30,9 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--artifact", default="default", help="folder of the artifact, or 'default'")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
     parser.add_argument("--quick", action="store_true", help="6 synthetic and 2 real clips")
+    parser.add_argument(
+        "--seconds", type=float, default=READ_SECONDS, help="read of each synthetic clip, default %(default)g"
+    )
     parser.add_argument("--clips", type=Path, default=shared / "data" / "clips", help="folder of real clips")
     parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "eval-cache", help="generated clips")
@@ -37,7 +41,15 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--editors", default=",".join(NAMES), help="which of: " + ", ".join(NAMES))
     parser.add_argument("--only", default="", help="run only clips whose name contains one of these (comma)")
     parser.add_argument("--no-codecs", action="store_true", help="leave the codecs out")
-    return parser.parse_args(arguments)
+    options = parser.parse_args(arguments)
+    if not LEAST_SECONDS < options.seconds <= READ_SECONDS:
+        parser.error(
+            f"--seconds {options.seconds:g}: give more than {LEAST_SECONDS:g}, {READ_SECONDS:g} at most"
+        )
+    unknown = set(options.editors.split(",")) - set(NAMES)
+    if unknown:
+        parser.error(f"--editors {','.join(sorted(unknown))}: choose from {', '.join(NAMES)}")
+    return options
 
 
 def specs_of(options: argparse.Namespace) -> list[Spec]:
@@ -46,7 +58,7 @@ def specs_of(options: argparse.Namespace) -> list[Spec]:
         print(
             f"{options.faces} is not there: the built-in portrait stands in (not held out)", file=sys.stderr
         )
-    specs: list[Spec] = list(synthetic_specs(faces, options.quick))
+    specs: list[Spec] = list(synthetic_specs(faces, options.quick, seconds=options.seconds))
     if options.clips.is_dir():
         specs += real_specs(options.clips, options.quick)
     else:
@@ -65,6 +77,7 @@ def commit_of() -> str:
 
 
 def evaluate(options: argparse.Namespace, command: str) -> int:
+    """Runs what the options say and writes the report. Returns 1 where a clip failed or none was measured."""
     editors = tuple(name for name in NAMES if name in options.editors.split(","))
     artifact = None if options.artifact == "default" else Path(options.artifact)
     direction, name = WANTED, "not run"
@@ -76,14 +89,17 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         Task(spec, editors, artifact, direction, options.cache, options.engine, not options.no_codecs)
         for spec in specs_of(options)
     ]
-    start, results, skipped = time.monotonic(), [], {}
-    for result in run_all(tasks, options.jobs):
-        if "skipped" in result:
-            skipped[result["skipped"]] = result["why"]
-        else:
+    start = time.monotonic()
+    results: list[Result] = []
+    without: dict[str, dict[str, str]] = {"skipped": {}, "failed": {}}
+    for done, result in enumerate(run_all(tasks, options.jobs), 1):
+        kind = next((key for key in without if key in result), None)
+        if kind is None:
             results.append(result)
-        done = len(results) + len(skipped)
-        label = result.get("name", result.get("skipped"))
+            label = result["name"]
+        else:
+            without[kind][result[kind]] = result["why"]
+            label = f"{result[kind]}: {kind}, {result['why']}"
         print(f"[{done}/{len(tasks)}] {time.monotonic() - start:6.0f} s  {label}", flush=True)
     if not results:
         print("no clip could be evaluated: check --clips, --faces and --only", file=sys.stderr)
@@ -95,12 +111,14 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         "commit": commit_of(),
         "artifact": name,
         "skip_seconds": SKIP_SECONDS,
-        "skipped": dict(sorted(skipped.items())),
-    }
+    } | {kind: dict(sorted(names.items())) for kind, names in without.items()}
     write_report(
         options.out, results, meta, lambda folder: draw_all(results, options.cache / "traces", folder)
     )
     print(f"wrote {options.out / 'README.md'}")
+    if without["failed"]:
+        print(f"{len(without['failed'])} clips failed: {', '.join(without['failed'])}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -21,6 +21,8 @@ Array64 = npt.NDArray[np.float64]
 
 SKIP_SECONDS = 1.5  # not read after the face appears: the shield is up while the filter settles
 READ_SECONDS = 30.0  # read at most
+LEAST_SECONDS = 5.0  # read at least: coherence within 0.2 Hz of a rate needs as much
+LEAST_SKIN = 0.05  # share of the box that must be skin for a frame to be read; a lit face shows a third
 
 
 @dataclass(frozen=True)
@@ -122,8 +124,17 @@ def longest_run(found: npt.NDArray[np.bool_]) -> tuple[int, int]:
     return int(starts[k]), int(ends[k])
 
 
+def has_skin(skin: npt.NDArray[np.uint8]) -> npt.NDArray[np.bool_]:
+    """Which frames of masks (T, S, S), of 255, show skin enough to be read: (T,)."""
+    return np.asarray(skin.mean(axis=(1, 2)) >= 255.0 * LEAST_SKIN)
+
+
 def read_range(times: Array64, found: npt.NDArray[np.bool_]) -> tuple[int, int]:
-    """The frames to measure: the longest stretch with a face, less ``SKIP_SECONDS`` at its start."""
+    """The frames to measure: the longest stretch with a face and its skin, less ``SKIP_SECONDS``.
+
+    Gaps are not bridged: the tracker and the skin masks hold on for half a second or more, so that a gap is
+    never short, and a line drawn over it would hide the pulse there from every attacker: too kind a figure.
+    """
     start, end = longest_run(found)
     if end <= start:
         return 0, 0

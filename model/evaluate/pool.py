@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import multiprocessing
+import traceback
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -30,16 +31,24 @@ class Task:
 
 
 def work(task: Task) -> dict[str, Any]:
-    """The figures of one clip, or why there are none."""
-    spec = task.spec
+    """The figures of one clip; or its name as "skipped" or "failed", and why.
+
+    Skipped is a clip that shows too little to be read; anything else that goes wrong is a fault of ours.
+    """
     try:
-        clip = (
-            open_synthetic(spec, task.cache)
-            if isinstance(spec, SyntheticSpec)
-            else open_real(spec, task.cache)
-        )
+        return _figures(task)
     except SourceError as error:
-        return {"skipped": spec.name, "why": str(error)}
+        return {"skipped": task.spec.name, "why": str(error)}
+    except Exception as error:  # noqa: BLE001 - whatever it is, the other clips' hour must not be lost
+        traceback.print_exc()
+        return {"failed": task.spec.name, "why": f"{type(error).__name__}: {error}"}
+
+
+def _figures(task: Task) -> dict[str, Any]:
+    spec = task.spec
+    clip = (
+        open_synthetic(spec, task.cache) if isinstance(spec, SyntheticSpec) else open_real(spec, task.cache)
+    )
     clip = replace(clip, codecs=clip.codecs and task.codecs)
     return evaluate_clip(
         clip, task.editors, task.artifact, task.direction, task.cache / "traces", task.engine

@@ -44,14 +44,14 @@ def sums_of(frame: Frame, box: Array64, skin: npt.NDArray[np.uint8]) -> Array32:
 
 
 def _means(sums: Array64) -> Array64:
-    """(T, 4, ...) sums to (T, 3, ...) means; a place without skin keeps the mean of its other frames."""
+    """(T, 4, ...) sums to (T, 3, ...) means; NaN where there is no skin: such a place is not to be read."""
     weights = sums[:, 3:]
     means = sums[:, :3] / np.where(weights > 0, weights, np.nan)
     return np.asarray(means)
 
 
 def face_trace(blocks: Array32) -> Array64:
-    """Mean R, G, B of the face's skin: (T, 4, B, B) to (T, 3)."""
+    """Mean R, G, B of the face's skin: (T, 4, B, B) to (T, 3); of frames with skin (`clip.read_range`)."""
     return _means(blocks.astype(np.float64).sum(axis=(2, 3)))
 
 

@@ -172,9 +172,10 @@ def render(results: Sequence[Result], meta: dict[str, Any], figures: Sequence[st
     ]
     parts += [f"## {title}\n\n![{title}]({name})\n" for name, title in FIGURES if name in figures]
     parts += ["## Each clip (artifact)\n", _clips(results)]
-    if meta["skipped"]:
-        parts.append("## Not measured\n")
-        parts.append("\n".join(f"- {name}: {why}" for name, why in meta["skipped"].items()) + "\n")
+    for key, title in (("skipped", "Not measured"), ("failed", "Failed")):
+        if meta[key]:
+            parts.append(f"## {title}\n")
+            parts.append("\n".join(f"- {name}: {why}" for name, why in meta[key].items()) + "\n")
     return "\n".join(parts)
 
 

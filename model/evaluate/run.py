@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -87,7 +88,17 @@ def _run(
     """The figures of these editors, from one pass over the frames."""
     if not names:
         return {}
-    tracks = {name: _Track(make_editor(name, clip, artifact, direction, engine), {}) for name in names}
+    with ExitStack() as held:
+        tracks = {}
+        for name in names:
+            tracks[name] = _Track(make_editor(name, clip, artifact, direction, engine), {})
+            held.callback(tracks[name].editor.close)
+        _watch(clip, tracks)
+    return {name: _figures(name, track, clip, traces) for name, track in tracks.items()}
+
+
+def _watch(clip: EvalClip, tracks: dict[str, _Track]) -> None:
+    """Sends the clip's frames through every editor and notes what comes out."""
     for name, track in tracks.items():
         if _through_codecs(name, clip):
             track.channels = {codec: open_channel(codec, *clip.size, clip.fps) for codec in CODECS}
@@ -107,13 +118,9 @@ def _run(
             if before is not None and name != "none":
                 track.fidelity.add(before, rgb_of(edited), clip.box(index))
                 track.fidelity.add_planes(frame, edited, clip.box(index))
-    made = {}
-    for name, track in tracks.items():
-        track.editor.close()
+    for track in tracks.values():
         for codec, channel in track.channels.items():
             _receive(track, codec, channel.finish(), clip)
-        made[name] = _figures(name, track, clip, traces)
-    return made
 
 
 def _receive(track: _Track, codec: str, frames: list[Frame], clip: EvalClip) -> None:

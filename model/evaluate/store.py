@@ -13,7 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
-from model.evaluate.clip import EvalClip, KnownPulse, Labels, read_range
+from model.evaluate.clip import LEAST_SECONDS, EvalClip, KnownPulse, Labels, has_skin, read_range
 from model.evaluate.codecs import Channel, open_channel
 from model.evaluate.reading import BLOCKS, sums_of
 from streamfilter.capture.source import ColorTags, SourceInfo
@@ -102,11 +102,19 @@ class Recorder:
         self._sink.close()
 
     def read_range(self) -> tuple[int, int]:
-        """The frames to measure. Raises SourceError where no face was found."""
-        found = np.array([box is not None for box in self._boxes])
-        first, last = read_range(np.array(self._times), found)
-        if last <= first:
-            raise SourceError(f"no face was found in {self._folder.name}: it cannot be evaluated")
+        """The frames to measure. Raises SourceError where too few in a row show a face and its skin."""
+        if not self._times:
+            raise SourceError("no picture could be decoded: it cannot be evaluated")
+        times = np.array(self._times)
+        face = np.array([box is not None for box in self._boxes])
+        found = face & has_skin(np.stack(self._skin))
+        first, last = read_range(times, found)
+        seconds = float(times[last - 1] - times[first]) if last > first else 0.0
+        if seconds < LEAST_SECONDS:
+            raise SourceError(
+                f"{seconds:.1f} s can be read, {LEAST_SECONDS:g} s are needed: of {times.size} frames, "
+                f"{face.sum()} show a face and {found.sum()} skin on it; give a clip that shows more"
+            )
         return first, last
 
     def free_blocks(self) -> Array32:

@@ -15,13 +15,14 @@ from model.data.portrait import Portrait, builtin_portrait, load_still
 from model.data.settings import ClipSettings
 from model.data.splits import require_split
 from model.data.video import frame_of, render_video
-from model.evaluate.clip import SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
+from model.evaluate.clip import READ_SECONDS, SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
 from model.evaluate.reading import even
 from model.evaluate.store import Recorder, load_clip, save_clip
 from streamfilter.frame import ColorSpec
 from streamfilter.rppg.heart_rate import heart_rate
 
 CACHE_VERSION = 3
+CODEC_SECONDS = 20.0  # read at most of a clip that goes through the codecs
 LIGHTS: dict[str, dict[str, Any]] = {
     "even": {},
     "side": {"side": 0.3, "shading": 0.25, "sheen": 0.08},
@@ -53,15 +54,20 @@ class SyntheticSpec:
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
-def synthetic_specs(faces: Path | None, quick: bool, seed: int = 2) -> list[SyntheticSpec]:
-    """The set: motion x tone, then light, frame rate, camera, and clips that also go through the codecs."""
+def synthetic_specs(
+    faces: Path | None, quick: bool, seed: int = 2, seconds: float = READ_SECONDS
+) -> list[SyntheticSpec]:
+    """The set: motion x tone, then light, frame rate, camera, and clips that also go through the codecs.
+
+    ``seconds`` of each are read, of those that go through the codecs 20 at most.
+    """
     stills = _by_tone(faces)
     rng = np.random.default_rng(seed)
     specs = []
     for number, (motion, tone, light, fps, camera, codecs) in enumerate(_cells(quick)):
         still = stills[tone][int(rng.integers(len(stills[tone])))]
-        seconds = SKIP_SECONDS + (20.0 if codecs else 30.0)
-        settings = _settings(rng, round(seconds * fps), fps, motion, tone, light)
+        length = SKIP_SECONDS + (min(seconds, CODEC_SECONDS) if codecs else seconds)
+        settings = _settings(rng, round(length * fps), fps, motion, tone, light)
         name = f"{number:02d}-{tone}-motion{motion}-{light}-{fps:g}fps-{camera}"
         size = 384 if codecs else 288
         specs.append(SyntheticSpec(name, still, seed * 1000 + number, settings, size, camera, codecs))
