@@ -1,0 +1,1 @@
+"""The live filter: camera in, virtual camera out, failing closed."""
