@@ -1,7 +1,8 @@
-"""Export: graph and network agree, names bind, and a bad graph is not written."""
+"""Export, by its command: graph and network agree, names bind, and a bad graph is not written."""
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,14 +11,17 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from export.__main__ import main
 from export.build import build_artifact
 from export.onnx import export_step
+from model import checkpoint
+from model.configuration import Settings
 from model.physiolatent import PhysioLatent, StreamSettings
 from model.text import ConditioningTable, NumericText, conditioning_table
 from streamfilter import contract
 from streamfilter.artifact import load_artifact
 from streamfilter.engine import open_engine
-from streamfilter.errors import ArtifactError
+from streamfilter.errors import ArtifactError, UsageError
 
 SETTINGS = StreamSettings(channels=16, width=8, condition=16, context=20, text_dim=64)
 
@@ -29,9 +33,28 @@ def table() -> ConditioningTable:
 
 @pytest.fixture(scope="module")
 def artifact(tmp_path_factory: pytest.TempPathFactory, table: ConditioningTable) -> Path:
-    folder = tmp_path_factory.mktemp("export") / "small"
-    build(_network(0), table, folder)
-    return folder
+    """What the command makes of a checkpoint, with half of what the network adds of its own."""
+    folder = tmp_path_factory.mktemp("export")
+    best = save_checkpoint(folder / checkpoint.BEST, _network(0), table)
+    options = ["--checkpoint", str(best), "--out", str(folder / "small"), "--name", "small"]
+    assert main([*options, "--residual-scale", "0.5", "--masking", "0.002"]) == 0
+    return folder / "small"
+
+
+def save_checkpoint(path: Path, network: PhysioLatent, table: ConditioningTable) -> Path:
+    content = {
+        "version": checkpoint.VERSION,
+        "settings": Settings(network=network.settings).to_table(),
+        "text_encoder": "numeric-fourier",
+        "bpm": torch.from_numpy(np.asarray(table.bpm)),
+        "embedding": torch.from_numpy(np.asarray(table.embedding)),
+        "ema": network.state_dict(),
+        "step": 7,
+        "data": {},
+        "metrics": {"network": 0.25},
+    }
+    checkpoint.save(path, content)
+    return path
 
 
 def _network(seed: int, settings: StreamSettings = SETTINGS) -> PhysioLatent:
@@ -66,9 +89,21 @@ def test_artifact_loads_and_states_its_parity(artifact: Path) -> None:
     }
 
 
+def test_artifact_states_where_it_comes_from(artifact: Path) -> None:
+    manifest = load_artifact(artifact).manifest
+    assert (manifest.name, manifest.text_encoder, manifest.masking) == ("small", "numeric-fourier", 0.002)
+    assert manifest.training["step"] == 7
+    assert manifest.training["residual_scale"] == 0.5
+    assert manifest.measured["validation"] == {"network": 0.25}
+    settings = manifest.training["settings"]
+    assert isinstance(settings, dict)
+    assert settings["network"]["channels"] == SETTINGS.channels
+
+
 @pytest.mark.parametrize("name", ["onnxruntime", "openvino"])
 def test_engines_follow_the_network(artifact: Path, table: ConditioningTable, name: str) -> None:
     loaded, network = load_artifact(artifact), _network(0)
+    network.decoder.scale_residual(0.5)
     engine = open_engine(loaded, name)
     rng = np.random.default_rng(5)
     ours, theirs = network.init_state(1), engine.init_state()
@@ -91,10 +126,10 @@ def test_engines_follow_the_network(artifact: Path, table: ConditioningTable, na
 
 
 def test_a_graph_that_differs_is_not_written(
-    tmp_path: Path, table: ConditioningTable, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, table: ConditioningTable, artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     folder = tmp_path / "kept"
-    build(_network(0), table, folder)
+    shutil.copytree(artifact, folder)
     before = (folder / contract.MANIFEST).read_bytes()
     real = export_step
     monkeypatch.setattr("export.build.export_step", lambda network, path: real(_network(9), path))
@@ -110,3 +145,63 @@ def test_context_and_crop_are_free(tmp_path: Path, table: ConditioningTable) -> 
     session = ort.InferenceSession(tmp_path / "other" / contract.STEP_GRAPH)
     shapes = {value.name: value.shape for value in session.get_inputs()}
     assert shapes["crop"] == [1, 3, 48, 48] and shapes["state.window0"][1] == 8
+
+
+UNTRAINED = """
+[network]
+channels = 16
+width = 8
+condition = 16
+context = 20
+text_dim = 64
+[text]
+encoder = "numeric"
+"""
+
+
+def test_an_untrained_network_is_exported_where_git_is_absent(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "settings.toml").write_text(UNTRAINED)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    options = ["--untrained", str(tmp_path / "settings.toml"), "--out", str(tmp_path / "made")]
+    assert main([*options, "--pulse-direction", "0.001", "0.006", "0.0026"]) == 0
+    manifest = load_artifact(tmp_path / "made").manifest
+    assert manifest.pulse_direction == (0.001, 0.006, 0.0026)
+    assert manifest.training["step"] == 0
+    assert manifest.training["commit"] == "unknown"
+    assert "residual_scale" not in manifest.training
+    assert f"{tmp_path / 'made'}: " in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("source", "content", "message"),
+    [
+        ("--checkpoint", None, "train one first"),
+        ("--checkpoint", "no checkpoint at all", "damaged"),
+        ("--untrained", None, "cannot be read"),
+        ("--untrained", "[network]\nlungs = 3\n", "unknown setting lungs"),
+    ],
+)
+def test_a_bad_source_is_named_and_nothing_is_written(
+    source: str, content: str | None, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "source"
+    if content is not None:
+        path.write_text(content)
+    assert main([source, str(path), "--out", str(tmp_path / "made")]) == UsageError.exit_code
+    printed = capsys.readouterr()
+    assert printed.err.startswith("export: ") and message in printed.err
+    assert printed.out == ""
+    assert not (tmp_path / "made").exists()
+
+
+@pytest.mark.parametrize(
+    "options", [[], ["--checkpoint", "a", "--untrained", "b"], ["--checkpoint", "a", "--masking", "much"]]
+)
+def test_the_command_line_is_checked(
+    options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main([*options, "--out", str(tmp_path / "made")])
+    assert "usage: python -m export" in capsys.readouterr().err
