@@ -8,43 +8,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Protocol
 
 from streamfilter.capture import open_source
 from streamfilter.capture.source import Source
 from streamfilter.errors import EngineError
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import FILTER_FAILED, FrameFilter, check_result
 from streamfilter.shield import shield_frame
 from streamfilter.sinks import check_sink, open_sink
 from streamfilter.sinks.codec_settings import CodecSettings
 from streamfilter.sinks.sink import Sink
 
 MAX_CONSECUTIVE_FAILURES = 30  # one second at 30 fps: a filter that fails for longer will not recover
-
-FILTER_FAILED = "the filter failed"
-
-
-class FilteredFrame(Protocol):
-    """What the filter made of one frame: the picture, the faces in it, why it is shielded (None: not)."""
-
-    @property
-    def frame(self) -> Frame: ...
-
-    @property
-    def faces(self) -> int: ...
-
-    @property
-    def shielded(self) -> str | None: ...
-
-
-class FrameFilter(Protocol):
-    """Edits frames in order of time; owns the state of every face."""
-
-    def process(self, frame: Frame) -> FilteredFrame: ...
-
-    def set_target(self, bpm: float) -> None: ...
-
-    def close(self) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +92,7 @@ class _FailClosed:
     def __call__(self, frame: Frame) -> Frame:
         try:
             result = self._filter.process(frame)
-            _check(result, frame)
+            check_result(result, frame)
         except Exception as error:  # noqa: BLE001  # any fault at all must end in a card, not in a raw frame
             return self._failed(frame, error)
         self._consecutive = 0
@@ -138,16 +113,6 @@ class _FailClosed:
                 "Try another --engine, or check the artifact."
             ) from error
         return shield_frame(frame, FILTER_FAILED)
-
-
-def _check(result: FilteredFrame, frame: Frame) -> None:
-    made = result.frame
-    if (made.y.shape, made.u.shape, made.v.shape) != (frame.y.shape, frame.u.shape, frame.v.shape):
-        raise ValueError(f"the filter changed the picture's size to {made.width}x{made.height}")
-    if (made.pts, made.time_base) != (frame.pts, frame.time_base):
-        raise ValueError("the filter changed the frame's time")
-    if result.faces and made.y is frame.y and made.u is frame.u and made.v is frame.v:
-        raise ValueError("the filter returned a frame with faces unedited")
 
 
 def filter_file(

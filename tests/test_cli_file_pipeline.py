@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from streamfilter.capture import open_source
 from streamfilter.errors import EngineError
 from streamfilter.file_pipeline import (
-    FILTER_FAILED,
     MAX_CONSECUTIVE_FAILURES,
     FileSettings,
     Progress,
@@ -22,6 +21,7 @@ from streamfilter.file_pipeline import (
     filter_file,
 )
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import FILTER_FAILED
 from streamfilter.shield import shield_box, shield_frame
 from streamfilter.sinks.codec_settings import CodecSettings
 from tests.media_clips import noise_frames, write_clip

@@ -10,7 +10,8 @@ from streamfilter.cli.progress import ProgressBar
 from streamfilter.cli.schedule import parse_schedule
 from streamfilter.config import FilterSettings
 from streamfilter.errors import Interrupted
-from streamfilter.file_pipeline import FileSettings, FrameFilter, RunReport, filter_file
+from streamfilter.file_pipeline import FileSettings, RunReport, filter_file
+from streamfilter.frame_filter import FrameFilter
 from streamfilter.sinks.codec_settings import CodecSettings
 
 

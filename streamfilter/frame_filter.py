@@ -1,0 +1,43 @@
+"""What a filter of frames is to those who run it, and what they check before they believe its result."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from streamfilter.frame import Frame
+
+FILTER_FAILED = "the filter failed"
+
+
+class FilteredFrame(Protocol):
+    """What the filter made of one frame: the picture, the faces in it, why it is shielded (None: not)."""
+
+    @property
+    def frame(self) -> Frame: ...
+
+    @property
+    def faces(self) -> int: ...
+
+    @property
+    def shielded(self) -> str | None: ...
+
+
+class FrameFilter(Protocol):
+    """Edits frames in order of time; owns the state of every face."""
+
+    def process(self, frame: Frame) -> FilteredFrame: ...
+
+    def set_target(self, bpm: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+def check_result(result: FilteredFrame, frame: Frame) -> None:
+    """Raise ValueError where ``result`` cannot be the edit of ``frame``: size, time, or faces unedited."""
+    made = result.frame
+    if (made.y.shape, made.u.shape, made.v.shape) != (frame.y.shape, frame.u.shape, frame.v.shape):
+        raise ValueError(f"the filter changed the picture's size to {made.width}x{made.height}")
+    if (made.pts, made.time_base) != (frame.pts, frame.time_base):
+        raise ValueError("the filter changed the frame's time")
+    if result.faces and made.y is frame.y and made.u is frame.u and made.v is frame.v:
+        raise ValueError("the filter returned a frame with faces unedited")
