@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -31,6 +31,7 @@ from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
+STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
 _SAME_PLACE = 0.3  # overlap of a new face with one that is held: it is the same face
 
 
@@ -39,11 +40,13 @@ class FilteredFrame:
     """A frame that may leave: every face in it is edited, or covered by the shield.
 
     ``faces`` is how many were edited, ``shielded`` says why something is covered (None: nothing is).
+    ``boxes`` are those faces' by number, in the order of the tracker: known longest first.
     """
 
     frame: Frame
     faces: int
     shielded: str | None
+    boxes: Mapping[int, FaceBox] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,11 +82,17 @@ class VideoFilter:
         self._period = 1.0 / manifest.nominal_fps
         self._size = manifest.crop_size
         self._streams: Mapping[int, FaceStream] = {}
+        self._strength = settings.strength
+        self._seconds: float | None = None
         self._index = 0
 
     def set_target(self, bpm: float) -> None:
         """Show another heart rate from the next frame on; the phase runs on. Raises UsageError."""
         self._settings = replace(self._settings, target_bpm=bpm)
+
+    def set_strength(self, strength: float) -> None:
+        """Show this share of the wanted pulse, 0 (none) to 1, reached within a second. Raises UsageError."""
+        self._settings = replace(self._settings, strength=strength)
 
     def process(self, frame: Frame) -> FilteredFrame:
         """Edit one frame. Raises EngineError where the network fails: show the shield, then go on."""
@@ -91,6 +100,8 @@ class VideoFilter:
         streams = self._with_held(frame, boxes)
         # Until this frame is done there is no state to go on from: a step that fails has consumed it.
         self._streams = {}
+        self._strength = self._glided(frame.seconds)
+        self._seconds = frame.seconds
         edited, shielded, following = frame, None, {}
         for number, (face, box) in enumerate(boxes.items()):
             stream = streams.get(face) or self._start(box, frame.seconds)
@@ -102,11 +113,17 @@ class VideoFilter:
                 edited, shielded = shield_box(edited, box), "settling"
         self._streams = following
         self._index += 1
-        return FilteredFrame(edited, len(following), shielded)
+        edited_boxes = {face: stream.box for face, stream in following.items()}
+        return FilteredFrame(edited, len(following), shielded, edited_boxes)
 
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
+
+    def _glided(self, seconds: float) -> float:
+        passed = 0.0 if self._seconds is None else min(max(seconds - self._seconds, 0.0), LONGEST_STEP)
+        step = passed / STRENGTH_GLIDE
+        return min(max(self._settings.strength, self._strength - step), self._strength + step)
 
     def _with_held(self, frame: Frame, boxes: dict[int, FaceBox]) -> Mapping[int, FaceStream]:
         """The streams by face; adds to ``boxes`` faces that the tracker gave up but whose skin is there."""
@@ -136,7 +153,7 @@ class VideoFilter:
             contract.CROP: crop[None],
             contract.TEXT: self._artifact.text(clock.bpm),
             contract.PHASE: _row(math.cos(phase), math.sin(phase)),
-            contract.STRENGTH: _row(self._settings.strength),
+            contract.STRENGTH: _row(self._strength),
             contract.DT: _row(step),
             contract.MASKING: noise[None],
         }

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from streamfilter import contract
 from streamfilter.config import FilterSettings
 from streamfilter.errors import EngineError, UsageError
 from streamfilter.face.box import FaceBox
@@ -136,6 +137,40 @@ def test_target_changes_are_checked_and_taken_up(tiny_artifact: Path) -> None:
         video.set_target(500)
     video.set_target(120)
     assert video.process(frames([LEFT], 1)[0]).faces == 1
+    video.close()
+
+
+def test_strength_glides_to_nothing_and_back_within_a_second(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = make(tiny_artifact)
+    told: list[float] = []
+    step = video.engine.step
+
+    def listening(inputs: dict[str, np.ndarray], state: object) -> object:  # type: ignore[type-arg]
+        told.append(float(inputs[contract.STRENGTH][0, 0]))
+        return step(inputs, state)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(video.engine, "step", listening)
+    with pytest.raises(UsageError):
+        video.set_strength(1.5)
+    for index, frame in enumerate(frames([LEFT], 100)):
+        if index in (10, 60):
+            video.set_strength(0.0 if index == 10 else 1.0)
+        video.process(frame)
+    assert told[:10] == [1.0] * 10
+    assert told[41:60] == [0.0] * 19
+    assert told[91:] == [1.0] * 9
+    assert max(abs(np.diff(told))) < 0.04
+    video.close()
+
+
+def test_the_boxes_of_the_edited_faces_are_told(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    result = video.process(frames([LEFT, RIGHT], 1)[0])
+    assert len(result.boxes) == result.faces == 2
+    centres = sorted(box.cx for box in result.boxes.values())
+    assert abs(centres[0] - LEFT[0]) < 20 and abs(centres[1] - RIGHT[0]) < 20
     video.close()
 
 
