@@ -53,13 +53,18 @@ def write_template(path: Path) -> None:
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        _write_whole(temporary, path)
+    except OSError as error:
+        raise SinkError(f"{path} cannot be written ({error.strerror}). Nothing was left behind.") from error
+
+
+def _write_whole(temporary: Path, path: Path) -> None:
+    try:
         with temporary.open("x", encoding="utf-8") as file:
             file.write(template())
             file.flush()
             os.fsync(file.fileno())
         _move(temporary, path)
-    except OSError as error:
-        raise SinkError(f"{path} cannot be written ({error.strerror}). Nothing was left behind.") from error
     finally:
         temporary.unlink(missing_ok=True)
 

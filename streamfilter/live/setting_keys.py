@@ -12,20 +12,11 @@ from pathlib import Path
 from streamfilter.engine.select import ENGINE_NAMES
 from streamfilter.errors import UsageError
 from streamfilter.live.settings import LiveSettings
-from streamfilter.live.target import anchored, number_text
+from streamfilter.live.target import anchored, number_text, user_path
 
 AUTO = "auto"  # written for a setting that is left to the program
 _SIZE = re.compile(r"(\d{1,5})\s*[xX×]\s*(\d{1,5})")
-_SWITCH = {
-    "1": True,
-    "true": True,
-    "yes": True,
-    "on": True,
-    "0": False,
-    "false": False,
-    "no": False,
-    "off": False,
-}
+_SWITCH = dict.fromkeys(("1", "true", "yes", "on"), True) | dict.fromkeys(("0", "false", "no", "off"), False)
 
 
 class Kind(Enum):
@@ -81,7 +72,7 @@ KEYS = (
     Key(
         "hr_variability",
         Kind.NUMBER,
-        "natural variation from beat to beat; 0 is a metronome, a give-away",
+        "variation from beat to beat, 1 natural, 0 a metronome (a give-away)",
         "0..1",
     ),
     Key("camera", Kind.NAME, "index, name or path of the camera", "NAME", optional=True),
@@ -99,7 +90,11 @@ KEYS = (
     ),
     Key("engine", Kind.CHOICE, "what runs the network: " + ", ".join(ENGINE_NAMES), "NAME"),
     Key(
-        "artifact", Kind.PATH, "folder of another trained editor than the packaged one", "DIR", optional=True
+        "artifact",
+        Kind.PATH,
+        "folder of another trained editor; auto: the packaged one",
+        "DIR",
+        optional=True,
     ),
     Key("threads", Kind.WHOLE, "threads of the network", "N"),
     Key("max_faces", Kind.WHOLE, "faces edited at a time; a further one is shielded", "N"),
@@ -133,7 +128,7 @@ def read_text(key: Key, text: str, folder: Path) -> dict[str, object]:
         case Kind.PATH:
             if not stripped:
                 raise UsageError("the path is empty.")
-            return _fields(key, folder / Path(stripped).expanduser())
+            return _fields(key, folder / user_path(stripped))
         case Kind.FOURCC:
             return _fields(key, stripped.upper().replace("MJPEG", "MJPG"))
         case _:
@@ -149,9 +144,9 @@ def read_value(key: Key, value: object, folder: Path) -> dict[str, object]:
             pass
         case (Kind.NUMBER, int() | float()) | (Kind.WHOLE, int()):
             return _fields(key, value)
-        case (Kind.TARGET, int() | float()):
+        case (Kind.TARGET, float()):
             return _fields(key, number_text(value))
-        case (Kind.NAME, int()):
+        case (Kind.TARGET | Kind.NAME, int()):
             return _fields(key, str(value))
         case (Kind.NUMBER | Kind.WHOLE, str()) if not (key.optional and value.strip().lower() == AUTO):
             pass

@@ -25,6 +25,7 @@ from streamfilter.live.setting_keys import (
     value_text,
 )
 from streamfilter.live.settings import LiveSettings
+from streamfilter.live.target import user_path
 
 DEFAULT = "default"
 FILE_VARIABLE = "PHYSIOCAM_CONFIG"  # names another settings file
@@ -44,7 +45,7 @@ class Resolved:
 def settings_path(environ: Mapping[str, str]) -> Path:
     """Where the settings file is or would be: PHYSIOCAM_CONFIG, or in the user's config directory."""
     if named := environ.get(FILE_VARIABLE):
-        return Path(named).expanduser()
+        return user_path(named)
     import platformdirs
 
     return platformdirs.user_config_path("physio-cam", appauthor=False) / FILE_NAME
@@ -73,7 +74,7 @@ def template() -> str:
     defaults = LiveSettings()
     lines = [
         "# Settings of physio-cam. Take the # off a line to set it.",
-        "# PHYSIOCAM_* variables outweigh this file, and flags outweigh both: physio-cam config shows what holds.",
+        "# PHYSIOCAM_* variables outweigh it, flags outweigh both. See what holds: physio-cam config",
     ]
     for key in KEYS:
         text = value_text(key, defaults)
@@ -97,15 +98,15 @@ def _file_layer(path: Path, required: bool) -> dict[str, _Entry]:
     except FileNotFoundError:
         if required:
             raise UsageError(
-                f"there is no settings file {path}, which {FILE_VARIABLE} names: unset it, or make the file with "
-                "physio-cam config --init."
+                f"there is no settings file {path}, which {FILE_VARIABLE} names: unset it, or make the file "
+                "with physio-cam config --init."
             ) from None
         return {}
     except OSError as error:
         raise UsageError(f"the settings file {path} cannot be read: {error.strerror}.") from error
     except UnicodeDecodeError as error:
         raise UsageError(f"the settings file {path} is no text in UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or a number of thousands of digits
         raise UsageError(f"the settings file {path} is no TOML: {error}.") from error
     entries: dict[str, _Entry] = {}
     for word, value in values.items():

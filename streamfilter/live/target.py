@@ -139,7 +139,7 @@ def parse_target(text: str) -> Target:
     stripped = text.strip()
     words = stripped.split()
     if stripped.lower().endswith(".csv"):
-        return read_curve(Path(stripped).expanduser())
+        return read_curve(user_path(stripped))
     if stripped == HIDE:
         return Hidden()
     if words and words[0] == SCALE:
@@ -157,7 +157,7 @@ def parse_target(text: str) -> Target:
 def anchored(text: str, folder: Path) -> str:
     """``text`` with the path of a file made absolute, from ``folder`` on; other targets as they are."""
     stripped = text.strip()
-    return str(folder / Path(stripped).expanduser()) if stripped.lower().endswith(".csv") else text
+    return str(folder / user_path(stripped)) if stripped.lower().endswith(".csv") else text
 
 
 def read_curve(path: Path) -> Curve:
@@ -183,6 +183,14 @@ def read_curve(path: Path) -> Curve:
     if not points:
         raise UsageError(f"{path} holds no rows: write seconds,bpm in each, as in 0,70.")
     return Curve(path, tuple(points))
+
+
+def user_path(text: str) -> Path:
+    """The path ``text``, with ``~`` read as the home directory. Raises UsageError for an unknown user's."""
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:
+        raise UsageError(f"the home directory of {text} is unknown: write the whole path.") from error
 
 
 def number_text(value: float) -> str:
