@@ -14,7 +14,14 @@ from model.evaluate.bars import evaluate_bars
 from model.evaluate.report import write_report
 
 SEVEN = ("POS", "CHROM", "GREEN", "ICA", "LGI", "PBV", "OMIT", "PCA")
-META = {"command": "c", "commit": "x", "artifact": "a", "skip_seconds": 1.5, "skipped": {"lost": "no face"}, "failed": {}}
+META = {
+    "command": "c",
+    "commit": "x",
+    "artifact": "a",
+    "skip_seconds": 1.5,
+    "skipped": {"lost": "no face"},
+    "failed": {},
+}
 
 
 def figures(error: float | None, leak: float, hits: int, psnr: float) -> dict[str, Any]:
@@ -136,3 +143,23 @@ def test_a_failed_report_leaves_the_old_one(tmp_path: Path) -> None:
         write_report(out, all_clips(figures(0.2, 0.1, 0, 52.0)), META, draw)
     assert (out / "README.md").read_text() == "old"
     assert [path.name for path in tmp_path.iterdir()] == ["evaluation"]
+
+
+@pytest.mark.parametrize(("found", "verdict"), [(150.0, True), (55.0, False)])
+def test_the_clip_of_known_pulse_has_its_own_table_and_bars(
+    found: float, verdict: bool, tmp_path: Path
+) -> None:
+    clip = result(0, "light", figures(0.2, 0.12, 0, 52.5), "evm_face-seed2")
+    clip["labels"]["source"] = "real"
+    del clip["pulse_free"], clip["editors"]["oracle"]
+    artifact = clip["editors"]["artifact"]
+    artifact["notch"] = {"POS": 150.0, "CHROM": None, "GREEN": found, "PCA": 150.0}
+    artifact["codecs"] = {"yuv420p": artifact | {"hr": {"POS": 90.4}}, "VP8 0.5": dict(artifact)}
+    bars = {bar.what: bar for bar in evaluate_bars([clip])}
+    assert bars["evm_face.mp4, target 90: rate after the notch"].passed is verdict
+    assert bars["after VP8 0.5: notch attack"].passed is verdict
+    assert bars["after VP8 0.5: POS, CHROM, GREEN, PCA at the target"].passed is True
+    write_report(tmp_path / "out", [clip], META, lambda folder: [])
+    text = (tmp_path / "out" / "README.md").read_text()
+    assert "| artifact, seed 2 | yuv420p | 90.4 / – / – / – | " in text
+    assert f"| 150.0 / – / {found:.1f} / 150.0 |" in text
