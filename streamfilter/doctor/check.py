@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
+from streamfilter.errors import PhysioCamError
+
 
 class Verdict(StrEnum):
     OK = "ok"
@@ -43,6 +45,8 @@ def examined(name: str, check: Callable[[], Check]) -> Check:
     """The check's answer; whatever it raises is a failed check that names the error."""
     try:
         return check()
+    except PhysioCamError as error:  # says itself what is wrong and what to do
+        return fail(name, str(error))
     except Exception as error:  # noqa: BLE001  # a doctor that breaks down helps nobody
         said = str(error) or "without a message"
         return fail(
