@@ -88,7 +88,7 @@ def _is_blood(pulse: Floats, rgb: Floats, rate: float) -> bool:
 
 def _spectra(before: Floats, after: Floats) -> Spectra:
     stride = math.ceil(before.size / PLOT_POINTS)  # 10 Hz at 20 s: still above twice the band
-    seconds: Floats = (np.arange(before.size) - (before.size - 1.0)) / SAMPLE_HZ
+    seconds = np.arange(1.0 - before.size, 1.0, dtype=np.float64) / SAMPLE_HZ
     powers = []
     for waveform in (before, after):
         freq, power = spectrum(waveform, SAMPLE_HZ)
