@@ -121,6 +121,8 @@ class _Rate:
 
 
 def _count(counts: dict[str, int], cause: str, count: int) -> None:
+    if count <= 0:
+        return
     if cause not in counts and len(counts) >= MAX_CAUSES:
         cause = OTHER_CAUSES
     counts[cause] = counts.get(cause, 0) + count
