@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -48,11 +49,13 @@ def run(arguments: Sequence[str], environ: Mapping[str, str] | None = None) -> i
     flags = {word: getattr(options, word) for word in _SETTINGS if getattr(options, word) is not None}
     request = Request(os.environ if environ is None else environ, flags, options.trial)
     checks: list[Check] = []
-    coloured = is_coloured(sys.stdout, request.environ)
-    for check in examine(request):
-        checks.append(check)
-        if not options.json:
-            print(line(check, coloured), flush=True)
+    output = sys.stdout
+    coloured = is_coloured(output, request.environ)
+    with contextlib.redirect_stdout(sys.stderr):  # packages that do not load print, OpenCV for one
+        for check in examine(request):
+            checks.append(check)
+            if not options.json:
+                print(line(check, coloured), file=output, flush=True)
     failed = sum(check.verdict is Verdict.FAIL for check in checks)
     if options.json:
         found = {"version": __version__, "failed": failed, "checks": [asdict(check) for check in checks]}
