@@ -106,7 +106,7 @@ def state_text(status: Status) -> str:
 
 def _pulse_parts(status: Status) -> list[str]:
     pulse = status.pulse
-    parts = [f"your pulse {_bpm(pulse.true)}", f"others read {_bpm(pulse.shown)}"]
+    parts = [f"your heart rate {_bpm(pulse.true)}", f"others read {_bpm(pulse.shown)}"]
     parts.append(f"asked for {'none' if pulse.wanted is None else f'{pulse.wanted:.0f}'}")
     if status.watchers is not None:
         parts.append(f"{status.watchers} watching")
