@@ -1,0 +1,45 @@
+"""Has the picture changed where no face is being followed? A new face cannot come in without changing it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamfilter.face.box import FaceBox
+from streamfilter.frame import Plane
+
+Thumbnail = npt.NDArray[np.float32]
+
+WIDTH = 64  # cells across; a face that the detector finds covers several
+THRESHOLD = 4.0  # luma levels; a cell averages hundreds of pixels, so that noise stays below a fifth of one
+_BLACK = 8.0  # levels added before the ratio: dark cells say little about the light
+
+
+def thumbnail(luma: Plane) -> Thumbnail:
+    """The luma plane (H, W) averaged to cells, (h, 64) in levels."""
+    height, width = luma.shape
+    rows = max(1, round(WIDTH * height / width))
+    return cv2.resize(luma, (WIDTH, rows), interpolation=cv2.INTER_AREA).astype(np.float32)
+
+
+def changed(now: Thumbnail, before: Thumbnail, width: int, boxes: Iterable[FaceBox]) -> bool:
+    """Whether a cell outside ``boxes`` (pixels of a picture ``width`` wide) differs by more than THRESHOLD.
+
+    A factor that all cells share is light or exposure and does not count.
+    """
+    if now.shape != before.shape:
+        return True
+    outside = np.ones(now.shape, np.bool_)
+    scale = WIDTH / width
+    for box in boxes:
+        top, left = max(0, int(box.top * scale)), max(0, int(box.left * scale))
+        bottom, right = int((box.top + box.size) * scale) + 1, int((box.left + box.size) * scale) + 1
+        outside[top : max(bottom, 0), left : max(right, 0)] = False
+    if not outside.any():
+        return False
+    here, there = now[outside] + _BLACK, before[outside] + _BLACK
+    light = np.median(here / there)
+    return bool(np.abs(here - light * there).max() > THRESHOLD)
