@@ -29,10 +29,20 @@ def test_sizes_that_share_their_rates_stand_together() -> None:
     assert format_lines(FORMATS) == [
         "MJPG  1920x1080 1280x720 at 30, 15 fps",
         "YUYV  640x480 at 30 fps; 1280x720 at 10, 7.5 fps; 320x240",
-        "H264  cannot be read",
+        "cannot be read: H264",
     ]
     assert format_lines([CameraFormat("MJPG", 2, 2, (29.97003, 30000 / 1001))]) == ["MJPG  2x2 at 29.97 fps"]
     assert format_lines([]) == []
+
+
+def test_many_formats_and_rates_stay_short() -> None:
+    rates = tuple(map(float, range(5, 65, 5)))
+    readable = [CameraFormat(name, 640, 480, rates) for name in ("YUYV", "UYVY", "NV12")]
+    unreadable = [CameraFormat(f"X{number:03}", 0, 0) for number in range(20)]
+    assert format_lines([*readable, *unreadable]) == [
+        "YUYV UYVY NV12  640x480 at 5 to 60 fps",
+        "cannot be read: X000 X001 X002 X003 X004 X005 X006 X007 and 12 more",
+    ]
 
 
 def test_the_list_for_people() -> None:

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from streamfilter.capture.camera import CameraFormat
     from streamfilter.capture.cameras import CameraInfo
 
+_NAMED = 8  # formats that cannot be read, at most
+_NAMED_RATES = 4
+
 
 @dataclass(frozen=True, slots=True)
 class VirtualInfo:
@@ -75,25 +78,37 @@ def as_json(cameras: Sequence[CameraInfo], virtual: Sequence[VirtualInfo]) -> st
 
 
 def format_lines(formats: Iterable[CameraFormat]) -> list[str]:
-    """A line for each pixel format: sizes that share their rates stand together, in the order given."""
+    """Sizes and rates of each pixel format, as few lines as possible, in the order given.
+
+    Formats that offer the same stand together, and so do sizes that share their rates.
+    """
     grouped: dict[str, dict[tuple[float, ...], list[str]]] = {}
+    unreadable: dict[str, None] = {}
     for each in formats:
-        sizes = grouped.setdefault(each.pixel_format, {})
         if each.width:
+            sizes = grouped.setdefault(each.pixel_format, {})
             sizes.setdefault(each.rates, []).append(f"{each.width}x{each.height}")
-    width = max(map(len, grouped), default=0)
-    return [f"{name:<{width}}  {_sizes(sizes)}" for name, sizes in grouped.items()]
-
-
-def _sizes(sizes: dict[tuple[float, ...], list[str]]) -> str:
-    if not sizes:
-        return "cannot be read"
-    return "; ".join(" ".join(names) + _rates(rates) for rates, names in sizes.items())
+        else:
+            unreadable[each.pixel_format] = None
+    same: dict[str, list[str]] = {}
+    for name, sizes in grouped.items():
+        offer = "; ".join(" ".join(names) + _rates(rates) for rates, names in sizes.items())
+        same.setdefault(offer, []).append(name)
+    lines = [f"{' '.join(names)}  {offer}" for offer, names in same.items()]
+    if unreadable:
+        more = len(unreadable) - _NAMED
+        lines.append(
+            f"cannot be read: {' '.join(list(unreadable)[:_NAMED])}"
+            + (f" and {more} more" if more > 0 else "")
+        )
+    return lines
 
 
 def _rates(rates: tuple[float, ...]) -> str:
-    shown = dict.fromkeys(f"{rate:.4g}" for rate in sorted(rates, reverse=True))
-    return f" at {', '.join(shown)} fps" if rates else ""
+    shown = list(dict.fromkeys(f"{rate:.4g}" for rate in sorted(rates, reverse=True)))
+    if len(shown) > _NAMED_RATES:
+        shown = [f"{shown[-1]} to {shown[0]}"]
+    return f" at {', '.join(shown)} fps" if shown else ""
 
 
 def _camera(camera: CameraInfo) -> dict[str, Any]:

@@ -59,9 +59,7 @@ def measure_speed(artifact: Artifact, settings: FilterSettings, picture: Picture
                 taken.append(1000 * (time.perf_counter() - start))
                 worked += time.process_time() - start_worked
                 if result.faces < 1:
-                    raise EngineError(
-                        "the filter did not find the trial's face: choose a larger --size, or reinstall physio-cam"
-                    )
+                    raise EngineError("the filter did not find the face of the trial: choose a larger --size")
             index += 1
     finally:
         video.close()
