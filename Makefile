@@ -12,10 +12,10 @@ EXTRAS := openvino,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup lint test demo train evaluate bench wheel clean distclean
+.PHONY: help setup lint test test-vm demo train evaluate bench soak wheel clean distclean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
 
 setup: $(STAMP) ## the virtual environment with everything that tests, demo and training need
 
@@ -35,6 +35,9 @@ lint: setup ## format, lint, import rules, types
 test: lint ## lint, then all tests with coverage
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest --cov --cov-report=term $(PYTEST_ARGS)
 
+test-vm: setup ## the tests with real video devices, in a small virtual machine (minutes)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m vm --timeout 900 $(PYTEST_ARGS)
+
 demo: setup ## filter a short clip and show the pulse before and after (ARGS="--input clip.mp4")
 	$(BIN)/python scripts/demo.py $(ARGS)
 
@@ -46,6 +49,9 @@ evaluate: setup ## compare the editors and write docs/evaluation
 
 bench: setup ## time the step graph and the whole filter
 	$(BIN)/python scripts/benchmark_filter.py $(ARGS)
+
+soak: setup ## run the live filter on a simulated camera and report drops, latency, memory (ARGS="--minutes 30")
+	OMP_NUM_THREADS=1 $(BIN)/python scripts/soak_live.py $(ARGS)
 
 wheel: setup ## build dist/*.whl
 	$(BIN)/python -m build --wheel --no-isolation

@@ -106,7 +106,15 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
-        ([], 2, "live cameras come in a later"),
+        (["--crf", "20"], 2, "--input"),
+        (["--lossless"], 2, "--input"),
+        (["--duration", "0"], 2, "--duration"),
+        (["--hr", "500"], 2, "40 to 180"),
+        (["--camera", "no such camera", "--duration", "1"], 3, "no such camera"),
+        (["--input", "{clip}", "--output", "{out}", "--camera", "0"], 2, "--camera"),
+        (["--input", "{clip}", "--output", "{out}", "--duration", "5"], 2, "--duration"),
+        (["config", "--nonsense"], 2, "config --help"),
+        (["nonsense"], 2, "nonsense"),
         (["--input", "{clip}"], 2, "--output"),
         (["--input", "{clip}", "--output", "{out}", "--hr", "500"], 2, "40 to 180"),
         (["--input", "{clip}", "--output", "{out}", "--hr-variability", "2"], 2, "variability"),

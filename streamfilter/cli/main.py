@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import traceback
 from collections.abc import Sequence
 
-from streamfilter.cli.arguments import build_parser
-from streamfilter.errors import Interrupted, PhysioCamError, UsageError
+from streamfilter.cli.arguments import COMMANDS, parse_arguments
+from streamfilter.errors import Interrupted, PhysioCamError
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -16,8 +15,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = list(sys.argv[1:] if argv is None else argv)
     debug = "--debug" in arguments
     try:
-        options = build_parser().parse_args(arguments)
-        return _run(options)
+        return _run(arguments)
     except SystemExit as leaving:  # argparse, after --help and --version
         return leaving.code if isinstance(leaving.code, int) else 0
     except PhysioCamError as error:
@@ -35,17 +33,33 @@ def main(argv: Sequence[str] | None = None) -> int:
         return PhysioCamError.exit_code
 
 
-def _run(options: argparse.Namespace) -> int:
-    if options.input is None:
-        raise UsageError(
-            "give --input: this version filters files, live cameras come in a later one. "
-            "Example: physio-cam --hr 70 --input clip.mp4 --output out.mp4"
-        )
-    if options.output is None:
-        raise UsageError("give --output: where the filtered video goes, as in --output out.mp4")
-    from streamfilter.cli.filter_command import run_filter  # after the options: --help needs no engine
+def _run(arguments: list[str]) -> int:
+    if arguments and arguments[0] in {name for name, _ in COMMANDS}:
+        return _run_command(arguments[0], [given for given in arguments[1:] if given != "--debug"])
+    options = parse_arguments(arguments)
+    # Imported after the options: --help needs no engine.
+    if options.input is not None:
+        from streamfilter.cli.filter_command import run_filter
 
-    return run_filter(options)
+        return run_filter(options)
+    from streamfilter.cli.live_command import run_live
+
+    return run_live(options)
+
+
+def _run_command(name: str, arguments: list[str]) -> int:
+    match name:
+        case "devices":
+            from streamfilter.cli.devices_command import run
+        case "doctor":
+            from streamfilter.cli.doctor_command import run
+        case "config":
+            from streamfilter.cli.config_command import run
+        case "install":
+            from streamfilter.cli.install_command import run
+        case _:
+            from streamfilter.cli.install_command import run_uninstall as run
+    return run(arguments)
 
 
 def _say(message: str, debug: bool) -> None:

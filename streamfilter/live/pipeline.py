@@ -59,6 +59,7 @@ class Pipeline:
         camera = openers.camera()
         self.capture = CaptureStage(camera, openers.camera, self.ring, self.board, self.metrics, clock)
         try:
+            self.camera_picture = camera.picture
             self.picture = even(camera.picture)
             cards = Cards(self.picture.width, self.picture.height)
             output = openers.output(self.picture)
