@@ -1,5 +1,4 @@
-"""A filter for the page's tests: real pictures of a face with a small pulse, real spectra, and a note of every
-command."""
+"""A filter for the page's tests: pictures of a face, waveforms and their spectra, a note of every command."""
 
 from __future__ import annotations
 
@@ -17,7 +16,7 @@ from streamfilter.frame import Frame
 from streamfilter.live.status import Pulse, Spectra, State, Status
 from streamfilter.shield import shield_frame
 from streamfilter.web.control import Preview
-from tests.face_scene import frame_of, scene
+from tests.face_scene import frame_of, portrait
 
 CAMERAS = ("Integrated Camera", "HD Pro Webcam C920")
 TRUE_BPM = 63.0
@@ -46,15 +45,16 @@ def spectra(true: float, shown: float | None, seed: int = 0) -> Spectra:
 
 @cache
 def pictures(width: int, height: int) -> tuple[Preview, ...]:
-    """A dozen moments: the head moves a little, and the whole picture's luma beats by one level."""
-    face = frame_of(scene([(width * 0.5, height * 0.52, height * 0.62)], width, height))
+    """A dozen moments: the picture sways by a few pixels; after is redder by one level, as an edit may be."""
+    face = frame_of(cv2.resize(portrait()[6:294], (width, height)).astype(np.uint8))  # 16 : 9
     moments = []
     for index in range(12):
         turn = 2 * np.pi * index / 12
         shift = np.array([[1, 0, 3 * np.sin(turn)], [0, 1, 2 * np.cos(turn)]])
         y = cv2.warpAffine(face.y, shift, (width, height), borderMode=cv2.BORDER_REPLICATE).astype(np.uint8)
         before = replace(face.with_planes(y, face.u, face.v), pts=index * 80_000)
-        moments.append(Preview(before, before.with_planes(y, face.u, np.clip(face.v, 0, 254) + np.uint8(1))))
+        after = before.with_planes(y, face.u, np.minimum(face.v, 254) + np.uint8(1))
+        moments.append(Preview(before, after))
     return tuple(moments)
 
 
@@ -82,7 +82,7 @@ class FakeFilter:
         with self._lock:
             number = next(self._clock)
             wanted = self._wanted()
-            shown = None if wanted is None else wanted + 0.2
+            shown = wanted + 0.2 if wanted is not None and self.state is State.FILTERING else None
             return Status(
                 state=self.state,
                 reason=self.reason,

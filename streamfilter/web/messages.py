@@ -15,7 +15,7 @@ from streamfilter.live.status import Floats, Spectra, Status
 TRACE_SECONDS = 10.0  # of the waveforms that the page shows
 _MAX_POINTS = 400  # of a curve
 # Files are not read for the page: of the targets, only those that name no file.
-_TARGET = re.compile(r"hide|\d{1,3}(\.\d{1,2})?|scale \d{1,2}(\.\d{1,3})?")
+_TARGET = re.compile(r"hide|[0-9]{1,3}(\.[0-9]{1,2})?|scale [0-9]{1,2}(\.[0-9]{1,3})?")
 _MAX_ID = 2**31
 
 Action = Literal["target", "pause", "camera", "cameras"]

@@ -50,7 +50,10 @@ function enable(on) {
 function message(message) {
   if (message.type === "status") show(message);
   else if (message.type === "cameras") listCameras(message.cameras);
-  else if (message.error) target.fail(message.error);
+  else if (message.type === "reply") {
+    target.answered(message.id);
+    if (message.error) target.fail(message.error);
+  }
 }
 
 function show(status) {
@@ -61,8 +64,8 @@ function show(status) {
   el("pause-icon").setAttribute("href", paused ? "#i-play" : "#i-shield");
 
   const pulse = status.pulse;
-  put("true", bpm(pulse.true));
-  put("shown", bpm(pulse.shown));
+  reading("true", pulse.true);
+  reading("shown", status.state === "filtering" ? pulse.shown : null); // a card has no pulse
   target.follow(status.target, pulse.true);
   if (pulse.spectra !== undefined && !document.hidden) {
     spectra = pulse.spectra;
@@ -80,9 +83,19 @@ function show(status) {
   put("p99", fixed(status.latency_p99, 1));
   put("fps-in", fixed(status.fps_in, 1));
   put("fps-out", fixed(status.fps_out, 1));
-  causes("dropped", "Frames dropped", status.dropped);
-  causes("shielded", "Frames shielded", status.shielded);
+  causes("dropped", "Dropped", status.dropped);
+  causes("shielded", "Shielded", status.shielded);
   put("run", runOf(status));
+}
+
+// The number, and a dot that beats at its rate.
+function reading(id, rate) {
+  put(id, bpm(rate));
+  el(id).classList.toggle("none", rate === null);
+  const dot = el(`beat-${id}`);
+  const period = rate ? `${(60 / Math.round(rate)).toFixed(3)}s` : "";
+  dot.hidden = !rate;
+  if (dot.style.getPropertyValue("--period") !== period) dot.style.setProperty("--period", period);
 }
 
 function stateIs(state, name, words) {
@@ -97,7 +110,7 @@ function stateIs(state, name, words) {
 
 function runOf(status) {
   const watched = status.watchers === null ? "" : `, ${status.watchers} watching`;
-  const restarts = status.restarts ? `, ${status.restarts} restarts` : "";
+  const restarts = status.restarts ? `, ${status.restarts} ${status.restarts === 1 ? "restart" : "restarts"}` : "";
   return `${status.engine || "No engine yet"}, running ${duration(status.uptime)}${restarts}${watched}`;
 }
 
@@ -124,7 +137,12 @@ function row(cause, count) {
 function listCameras(list) {
   names = list;
   const shown = camera && !list.includes(camera) ? [camera, ...list] : list;
-  el("camera").replaceChildren(...shown.map((name) => new Option(name, name, false, name === camera)));
+  const select = el("camera");
+  // An open list closes when it is made anew: only where it changed.
+  if (shown.join("\n") !== [...select.options].map((option) => option.value).join("\n")) {
+    select.replaceChildren(...shown.map((name) => new Option(name, name)));
+  }
+  select.value = camera;
 }
 
 function togglePause() {
@@ -147,12 +165,10 @@ document.addEventListener("keydown", (event) => {
     if (event.repeat || on.closest("button, select, a") || (on.type === "radio" && !on.checked)) return;
     event.preventDefault();
     togglePause();
-  } else if (!on.closest("input, select")) {
-    const move = { ArrowRight: [1], ArrowUp: [1], ArrowLeft: [-1], ArrowDown: [-1], PageUp: [1, true], PageDown: [-1, true] }[event.key];
-    // Up and down scroll the page where it is longer than the window.
-    const scrolls = /^(ArrowUp|ArrowDown|Page)/.test(event.key) && document.documentElement.scrollHeight > innerHeight;
-    if (!move || scrolls) return;
+  } else if (event.key === "ArrowLeft" || event.key === "ArrowRight") {
+    // The slider's own arrows do the rest where it has the focus.
+    if (on.id === "slider" ? !event.shiftKey : on.closest("input, select")) return;
     event.preventDefault();
-    target.step(...move);
+    target.step(event.key === "ArrowLeft" ? -1 : 1, event.shiftKey);
   }
 });

@@ -6,36 +6,62 @@ import { bpm } from "./words.js";
 const SECONDS = 10;
 const LOW = 40; // bpm
 const HIGH = 180;
-const HEADROOM = 1.12;
+const HEADROOM = 1.15;
+const NOTABLE = 0.1; // of the strongest power: a peak that is worth a number
+const FACE = '"Hanken Grotesk", system-ui, sans-serif';
 
 export class Plots {
   #traces;
   #spectra;
   #wanted = null;
+  #reach = 0.01; // half a lane's height, relative colour
 
   constructor() {
+    // Two lanes of one scale, one above the other: the curves cross too often to share one.
     this.#traces = plot("traces", {
-      scales: { x: { time: false, range: [-SECONDS, 0] }, y: { range: around } },
-      series: [{}, line("--you", 1.75), line("--shown", 2)],
+      scales: {
+        x: { time: false, range: [-SECONDS, 0] },
+        before: { range: () => [-3 * this.#reach, this.#reach] },
+        after: { range: () => [-this.#reach, 3 * this.#reach] },
+      },
+      series: [{}, { ...line("--you"), scale: "before" }, { ...line("--shown"), scale: "after" }],
       axes: [
-        axis({ splits: () => [-10, -8, -6, -4, -2, 0], values: (_, ticks) => ticks.map((s) => (s ? `${-s} s` : "now")) }),
-        axis({ size: 46, splits: (_, __, low, high) => [low / 2, 0, high / 2], values: (_, ticks) => ticks.map(percent) }),
+        axis({
+          splits: () => [-10, -8, -6, -4, -2, 0],
+          values: (_, ticks) => ticks.map((tick) => (tick ? `${-tick} s` : "now")),
+        }),
+        axis({
+          scale: "before",
+          size: 48,
+          splits: () => this.#lanes().flat(),
+          values: () => [1, 0, -1, 1, 0, -1].map((sign) => percent(sign * this.#step())),
+          grid: {
+            stroke: () => color("--rule"),
+            width: 1,
+            filter: (_, ticks) => ticks.map((tick, i) => (i % 3 === 1 ? tick : null)),
+          },
+        }),
       ],
     });
     this.#spectra = plot("spectra", {
-      scales: { x: { time: false, range: [LOW, HIGH] }, y: { range: (_, __, top) => [0, (top || 1) * HEADROOM] } },
-      series: [{}, line("--you", 1.75, 0.16), line("--shown", 2, 0.16)],
+      scales: {
+        x: { time: false, range: [LOW, HIGH] },
+        y: { range: (_, __, top) => [0, 1.2 * (top || 1)] },
+      },
+      series: [{}, { ...line("--you"), fill: tint("--you") }, { ...line("--shown"), fill: tint("--shown") }],
       axes: [
-        axis({ splits: () => [40, 60, 80, 100, 120, 140, 160, 180], values: (_, ticks) => ticks.map((b) => (b === HIGH ? `${b} bpm` : String(b))) }),
-        axis({ size: 12, values: () => [] }),
+        axis({ splits: (u) => rates(u.width < 330 ? 40 : 20), values: (_, ticks) => ticks.map(String) }),
+        { show: false },
       ],
-      hooks: { drawClear: [(u) => this.#drawWanted(u)] },
+      hooks: { drawClear: [(u) => this.#drawWanted(u)], draw: [drawPeaks] },
     });
     for (const drawn of [this.#traces, this.#spectra]) fit(drawn);
-    addEventListener("themechange", () => {
+    const redraw = () => {
       this.#traces.redraw();
       this.#spectra.redraw();
-    });
+    };
+    addEventListener("themechange", redraw);
+    document.fonts.ready.then(redraw);
   }
 
   /** `spectra` as the server sends it, or null while there is none; `wanted` in bpm or null. */
@@ -44,10 +70,14 @@ export class Plots {
     empty("traces", spectra);
     empty("spectra", spectra);
     const nothing = [[], [], []];
+    if (spectra) {
+      const largest = Math.max(...[...spectra.before, ...spectra.after].map((value) => Math.abs(value ?? 0)));
+      this.#reach = HEADROOM * largest || 0.01;
+    }
     this.#traces.setData(spectra ? [spectra.seconds, spectra.before, spectra.after] : nothing);
     this.#spectra.setData(spectra ? [spectra.bpm, spectra.before_power, spectra.after_power] : nothing);
     if (!spectra) return;
-    const [before, after] = [spectra.before_power, spectra.after_power].map((power) => bpm(peak(spectra.bpm, power)));
+    const [before, after] = [1, 2].map((side) => bpm(peak(this.#spectra, side)?.rate ?? null));
     label("spectra", `Power by rate: strongest at ${before} beats a minute before, at ${after} after`);
   }
 
@@ -56,6 +86,18 @@ export class Plots {
     if (wanted === this.#wanted) return;
     this.#wanted = wanted;
     this.#spectra.redraw(false);
+  }
+
+  // Per lane, from its top: the places of its three ticks on the scale "before".
+  #lanes() {
+    return [0, -2 * this.#reach].map((zero) => [zero + this.#step(), zero, zero - this.#step()]);
+  }
+
+  // The largest of 1, 2, 5 times a power of ten that leaves room in a lane.
+  #step() {
+    const room = 0.8 * this.#reach;
+    const power = 10 ** Math.floor(Math.log10(room));
+    return power * [5, 2, 1].find((digit) => digit * power <= room);
   }
 
   #drawWanted(u) {
@@ -75,13 +117,51 @@ export class Plots {
   }
 }
 
+// A number at the top of each curve that has a peak to speak of.
+function drawPeaks(u) {
+  const found = [1, 2].map((side) => peak(u, side));
+  const top = Math.max(...found.map((one) => one?.power ?? 0));
+  const apart = 30 * devicePixelRatio;
+  const place = (one) => u.valToPos(one.rate, "x", true);
+  found.forEach((one, i) => {
+    const other = found[1 - i];
+    if (!one || one.power < NOTABLE * top) return;
+    const close = other && Math.abs(place(other) - place(one)) < apart;
+    u.ctx.save();
+    u.ctx.fillStyle = color(i ? "--shown" : "--you");
+    u.ctx.font = `650 ${14 * devicePixelRatio}px ${FACE}`;
+    u.ctx.textAlign = close ? (place(one) < place(other) || (!i && place(one) === place(other)) ? "right" : "left") : "center";
+    u.ctx.textBaseline = "bottom";
+    const foot = u.valToPos(one.power, "y", true) - 4 * devicePixelRatio;
+    if (!close) cover(u.ctx, bpm(one.rate), place(one), foot);
+    u.ctx.fillText(bpm(one.rate), place(one), foot);
+    u.ctx.restore();
+  });
+}
+
+// Lines end around a number.
+function cover(ctx, text, middle, foot) {
+  const width = ctx.measureText(text).width + 6 * devicePixelRatio;
+  const height = 17 * devicePixelRatio;
+  const ink = ctx.fillStyle;
+  ctx.fillStyle = color("--card");
+  ctx.fillRect(middle - width / 2, foot - height, width, height);
+  ctx.fillStyle = ink;
+}
+
+function peak(u, side) {
+  const [bpms, power] = [u.data[0], u.data[side]];
+  const best = power.reduce((top, value, i) => (top < 0 || value > power[top] ? i : top), -1);
+  return best < 0 || !(power[best] > 0) ? null : { rate: bpms[best], power: power[best] };
+}
+
 function plot(id, options) {
   const place = document.getElementById(id);
   return new uPlot(
     {
       width: Math.max(place.clientWidth, 50),
       height: Math.max(place.clientHeight, 50),
-      padding: [6, 22, 0, 0],
+      padding: [6, 16, 0, id === "spectra" ? 12 : 0],
       cursor: { show: false },
       legend: { show: false },
       ...options,
@@ -97,18 +177,15 @@ function fit(drawn) {
 }
 
 // Colours are asked for at each drawing, so that they follow the theme.
-function line(name, width, fill = 0) {
-  const series = { stroke: () => color(name), width, points: { show: false } };
-  if (fill) series.fill = () => `color-mix(in srgb, ${color(name)} ${100 * fill}%, transparent)`;
-  return series;
-}
+const line = (name) => ({ stroke: () => color(name), width: 2, points: { show: false } });
+const tint = (name) => () => color(name).replace("rgb(", "rgba(").replace(")", ", 0.16)");
 
 function axis(options) {
   return {
     stroke: () => color("--soft"),
     grid: { stroke: () => color("--rule"), width: 1 },
     ticks: { show: false },
-    font: '12px "Hanken Grotesk", system-ui, sans-serif',
+    font: `12px ${FACE}`,
     size: 26,
     gap: 6,
     ...options,
@@ -123,13 +200,13 @@ function color(name) {
   return getComputedStyle(probe).color;
 }
 
-function around(_, low, high) {
-  const reach = HEADROOM * Math.max(Math.abs(low ?? 0), Math.abs(high ?? 0)) || 0.01;
-  return [-reach, reach];
+function rates(step) {
+  const ticks = [];
+  for (let rate = LOW; rate <= HIGH; rate += step) ticks.push(rate);
+  return ticks;
 }
 
-const percent = (value) => `${(100 * value).toFixed(Math.abs(value) < 0.01 ? 1 : 0)} %`;
-const peak = (rates, power) => rates[power.reduce((best, value, i) => (value > power[best] ? i : best), 0)] ?? null;
+const percent = (value) => (value ? `${value < 0 ? "−" : "+"}${Number((100 * Math.abs(value)).toPrecision(1))} %` : "0");
 const label = (id, text) => document.getElementById(id).setAttribute("aria-label", text);
 
 function empty(id, spectra) {

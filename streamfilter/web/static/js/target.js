@@ -3,22 +3,23 @@
 import { bpm } from "./words.js";
 
 const MODES = {
-  number: { min: 40, max: 180, step: 1, middle: "110", low: "40", high: "180", unit: "bpm", jump: 10 },
-  scale: { min: 0.5, max: 1.5, step: 0.05, middle: "as it is", low: "× 0.5", high: "× 1.5", unit: "×", jump: 2 },
+  number: { min: 40, max: 180, step: 1, middle: "110", low: "40", high: "180", unit: "bpm" },
+  scale: { min: 0.5, max: 1.5, step: 0.05, middle: "1", low: "0.5", high: "1.5", unit: "× yours" },
 };
 const SEND_EVERY = 100; // ms, while the slider is drawn
-const HOLD = 1500; // ms in which the page's own change counts more than a status from before it
+const SETTLE = 400; // ms after the answer, in which a status from before it may still come
 
 export class Target {
   #send;
   #mode = "number";
-  #values = { number: 70, scale: 1 };
+  #values = { number: 70, scale: 0.8 };
   #own = null;
   #held = 0;
   #sent = "";
+  #id = null; // of the command that is not answered yet
   #timer = 0;
 
-  /** `send(text)` passes the target on. */
+  /** `send(text)` passes the target on and gives the command's id, null where it could not. */
   constructor(send) {
     this.#send = send;
     for (const radio of radios()) radio.addEventListener("change", () => this.#change(radio.value));
@@ -27,6 +28,7 @@ export class Target {
   }
 
   set enabled(on) {
+    this.#id = null; // an answer does not outlive its connection
     for (const radio of radios()) radio.disabled = !on;
     const range = on && this.#mode in MODES;
     el("slider").disabled = !range;
@@ -37,14 +39,14 @@ export class Target {
   step(count, far = false) {
     const limits = MODES[this.#mode];
     if (!limits || el("slider").disabled) return;
-    this.#change(this.#mode, this.#values[this.#mode] + count * limits.step * (far ? limits.jump : 1));
+    this.#change(this.#mode, this.#values[this.#mode] + count * limits.step * (far ? 10 : 1));
   }
 
   /** What the filter says: the target's text, and the own rate in bpm or null. */
   follow(text, own) {
     this.#own = own;
-    if (text === this.#sent) this.#held = 0;
-    if (performance.now() >= this.#held) {
+    if (!this.#timer && this.#id === null && (text === this.#sent || performance.now() >= this.#held)) {
+      this.#held = 0;
       const scale = /^scale ([\d.]+)$/.exec(text);
       if (/^[\d.]+$/.test(text)) this.#take("number", Number(text));
       else if (scale) this.#take("scale", Number(scale[1]));
@@ -54,10 +56,16 @@ export class Target {
     this.#mark();
   }
 
+  /** The answer to a command: until it comes, the page's own choice is shown and not the status's. */
+  answered(id) {
+    if (id !== null && id !== this.#id) return;
+    this.#id = null;
+    this.#held = performance.now() + SETTLE;
+  }
+
   fail(message) {
     el("target-error").textContent = message;
     el("target-error").hidden = false;
-    this.#held = 0;
   }
 
   #change(mode, value) {
@@ -68,8 +76,7 @@ export class Target {
       this.#values[mode] = Number(Math.min(limits.max, Math.max(limits.min, stepped)).toFixed(2));
     }
     el("target-error").hidden = true;
-    this.#held = performance.now() + HOLD;
-    this.#take(mode, this.#values[mode]);
+    this.#take(mode, this.#values[mode], true);
     if (!this.#timer) {
       this.#pass();
       this.#timer = setTimeout(() => {
@@ -86,10 +93,10 @@ export class Target {
 
   #pass() {
     this.#sent = this.#text();
-    this.#send(this.#sent);
+    this.#id = this.#send(this.#sent);
   }
 
-  #take(mode, value) {
+  #take(mode, value, own = false) {
     this.#mode = mode;
     for (const radio of radios()) radio.checked = radio.value === mode;
     const limits = MODES[mode];
@@ -111,7 +118,8 @@ export class Target {
     amount.type = "number";
     for (const name of ["min", "max", "step"]) slider[name] = amount[name] = limits[name];
     slider.value = value;
-    if (document.activeElement !== amount || performance.now() < this.#held) amount.value = value;
+    if (document.activeElement !== amount || own) amount.value = value;
+    amount.style.setProperty("--length", String(value).length);
     for (const name of ["low", "middle", "high"]) el(name).textContent = limits[name];
     el("amount-unit").textContent = limits.unit;
     slider.parentElement.style.setProperty("--at", (value - limits.min) / (limits.max - limits.min));
