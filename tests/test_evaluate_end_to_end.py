@@ -16,6 +16,8 @@ from model.evaluate.editors import NAMES
 from model.evaluate.plots import draw_all
 from tests.made_video import film
 
+pytestmark = pytest.mark.timeout(400)  # one run of all serves every test: slow where a machine is busy
+
 DRAWN, PLANTED = "26-light-motion1-even-15fps-raw", "lp_d10-planted"
 SEVEN = ("POS", "CHROM", "GREEN", "ICA", "LGI", "PBV", "OMIT")
 ATTACKERS = ("POS", "CHROM", "GREEN", "PCA")
