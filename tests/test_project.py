@@ -99,7 +99,9 @@ def test_the_wheel_holds_the_runtime_only(wheel: Path) -> None:
     tops = {name.partition("/")[0] for name in names}
     assert tops == {"streamfilter", f"physio_cam-{streamfilter.__version__}.dist-info"}
     kinds = {Path(name).suffix for name in names if name.startswith("streamfilter/")}
-    assert kinds <= {".py", ".typed", ".onnx", ".npz", ".json", ".txt", ".md", ""}, kinds
+    page = {".html", ".css", ".js", ".svg", ".woff2"}
+    desktop = {".conf", ".desktop", ".service"}
+    assert kinds <= {".py", ".typed", ".onnx", ".npz", ".json", ".txt", ".md", ""} | page | desktop, kinds
 
 
 def test_the_wheel_holds_the_default_artifact_and_the_detector(wheel: Path) -> None:
@@ -124,7 +126,12 @@ def test_the_wheel_says_who_and_what_it_is(wheel: Path) -> None:
     assert f"{info}/licenses/LICENSE" in licences
     required = {Requirement(text) for text in described.get_all("Requires-Dist", [])}
     always = {requirement.name for requirement in required if requirement.marker is None}
-    assert always == {"numpy", "opencv-python-headless", "av", "onnxruntime"}
+    assert always == {
+        "numpy", "opencv-python-headless", "av", "onnxruntime", "pyvirtualcam", "platformdirs", "aiohttp",
+    }  # fmt: skip
+    assert {requirement.name for requirement in required if "sys_platform" in str(requirement.marker)} >= {
+        "linuxpy"
+    }
 
 
 def test_the_runtime_installs_small_and_without_torch(pyproject: dict[str, Any]) -> None:
