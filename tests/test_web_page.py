@@ -58,6 +58,7 @@ def opened(browser: Any) -> Iterator[tuple[Any, FakeFilter, list[str]]]:
     page.set_default_timeout(_PATIENCE * 1000)
     page.on("console", lambda message: said.append(message.text))
     page.on("pageerror", lambda error: said.append(str(error)))
+    page.on("request", lambda request: said.extend([request.url] if _is_elsewhere(request.url) else []))
     try:
         page.goto(server.start(), wait_until="commit")
         yield page, control, said
@@ -74,9 +75,13 @@ def control(opened: tuple[Any, FakeFilter, list[str]]) -> FakeFilter:
     return control
 
 
+def _is_elsewhere(address: str) -> bool:
+    return urlsplit(address).hostname != "127.0.0.1"
+
+
 @pytest.fixture
 def page(opened: tuple[Any, FakeFilter, list[str]], control: FakeFilter) -> Iterator[Any]:
-    """Shows the filter as it is at first. Anything on the console fails the test."""
+    """Shows the filter as it is at first. A line on the console or a request to elsewhere fails the test."""
     page, _, said = opened
     page.evaluate("document.activeElement?.blur()")
     page.wait_for_selector('#state[data-state="filtering"]')

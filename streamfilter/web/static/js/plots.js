@@ -119,13 +119,14 @@ export class Plots {
 
 // A number at the top of each curve that has a peak to speak of.
 function drawPeaks(u) {
-  const found = [1, 2].map((side) => peak(u, side));
-  const top = Math.max(...found.map((one) => one?.power ?? 0));
+  const all = [1, 2].map((side) => peak(u, side));
+  const top = Math.max(...all.map((one) => one?.power ?? 0));
+  const found = all.map((one) => (one && one.power >= NOTABLE * top ? one : null));
   const apart = 30 * devicePixelRatio;
   const place = (one) => u.valToPos(one.rate, "x", true);
   found.forEach((one, i) => {
     const other = found[1 - i];
-    if (!one || one.power < NOTABLE * top) return;
+    if (!one) return;
     const close = other && Math.abs(place(other) - place(one)) < apart;
     u.ctx.save();
     u.ctx.fillStyle = color(i ? "--shown" : "--you");
