@@ -139,7 +139,7 @@ class Hold:
         self.descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK)
 
     def stream_on(self) -> None:
-        """To be called once the writer has set its format. From here on, readers can open the device."""
+        """To be called once the writer has set its format."""
         _stream_on(self.descriptor)
 
     def size(self) -> tuple[int, int]:
