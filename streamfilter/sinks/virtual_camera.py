@@ -133,7 +133,7 @@ class VirtualCamera:
 
 
 def open_output(settings: OutputSettings) -> VideoOutput:
-    """Opens the virtual camera. Readers can open it from the first frame on; with v4l2loopback 0.12 from now on.
+    """Opens the virtual camera. Readers can open it from the first frame on (v4l2loopback 0.12: from now).
 
     Raises SinkError with what to do: no virtual camera on this machine, none of that name, in use, no
     permission, a size that it does not take (odd, or another than what its readers still have).
