@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from streamfilter.web.server import WebServer
 
 _STATUS_PERIOD = 0.5  # seconds
+_LEFT_BEHIND = 3.0  # seconds for a thread that did not end in time; the devices are closed by then
 _WAIT_PERIOD = 2.0  # seconds between two attempts at the start, with --wait
 
 
@@ -78,9 +79,16 @@ def run_live(options: argparse.Namespace) -> int:
         supervisor.stop()
         if page is not None:
             page.close()
+        for line in lines.taken():
+            status.say(line)
         logger.removeHandler(lines)
         logger.setLevel(before[0])
         logger.propagate = before[1]
+    if not supervisor.wait_for_threads(_LEFT_BEHIND):
+        # A driver or engine hangs. The devices are closed; Python's own end would abort under such a thread.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
     return 0
 
 

@@ -148,6 +148,13 @@ class Supervisor:
             _log.warning("the %s thread did not end in time and is left behind", name)
         pipeline.close(leave=stuck)
 
+    def wait_for_threads(self, seconds: float) -> bool:
+        """After ``stop``: give threads that were left behind so long to end; whether all have."""
+        end = time.monotonic() + seconds
+        for thread in self._threads.values():
+            thread.join(max(0.0, end - time.monotonic()))
+        return not any(thread.is_alive() for thread in self._threads.values())
+
     def status(self) -> Status:
         """A snapshot."""
         pipeline, now = self.pipeline, self._clock.now()
