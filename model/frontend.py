@@ -1,7 +1,9 @@
 """The front-end: a fixed causal band-stop on the colour of each cell, a first estimate of the true pulse.
 
 It has no learned parameter. The in-band part of a cell's log colour is what a causal band-stop takes
-away: ``estimate = x - bandstop(x)``. Subtracting it removes a pulse by about 27 dB with no delay.
+away: ``estimate = x - bandstop(x)``. Subtracting it removes a pulse with no delay, by 27 dB for each of the
+two passes of the filter: after one, an attacker who notches the shown pulse found the twentieth part of the
+true one in a still face.
 
 Filter: Chebyshev II band-stop of order 3 as three biquads in zero-delay-feedback state-variable form
 (Zavalishin, *The Art of VA Filter Design*, chapters 4 and 5): its coefficients follow each frame's
@@ -19,6 +21,7 @@ from torch import Tensor, nn
 # Chebyshev II, order 3, 27 dB, 0.68 to 3.3 Hz: (pole Hz, pole Q, zero Hz) of its sections. Order 2 would
 # settle at once, but takes twice as much slow light for pulse; a Butterworth leaves a third of 53 bpm.
 SECTIONS = ((5.1439, 1.3032, 3.0136), (1.498, 0.34985, 1.498), (0.4362, 1.3032, 0.7446))
+PASSES = 2
 MAX_POLE = 0.35  # of the frame rate; higher poles are not representable at 15 frames a second
 
 # Rows: luma, then two colour differences orthogonal to it (the plane in which POS and CHROM look).
@@ -43,14 +46,15 @@ FEATURES = 3 + 3 + 6 * len(SECTIONS)  # estimate, change, band and low of each s
 
 class Signals(NamedTuple):
     """``estimate`` (B, T, P, 3): in-band part of the log colour, opponent basis. ``features``
-    (B, T, P, FEATURES): the estimate, the clipped change and the filters' states, about unit scale."""
+    (B, T, P, FEATURES): the first pass's estimate, the clipped change and its filters' states, about unit
+    scale."""
 
     estimate: Tensor
     features: Tensor
 
 
 class FrontEnd(nn.Module):
-    """Robust causal band-stop. State: (B, P, 3, 3 + 6) numbers a cell, see ``init_past``."""
+    """Robust causal band-stop. State: (B, P, 3, 3 + 12) numbers a cell, see ``init_past``."""
 
     opponent: Tensor
     slew: Tensor
@@ -65,8 +69,8 @@ class FrontEnd(nn.Module):
         self.register_buffer("brisk", torch.tensor(BRISK), persistent=False)
 
     def init_past(self, batch: int, positions: int) -> Tensor:
-        """Per cell and colour: last log colour, integrated colour, started flag, 3 × 2 filter states."""
-        return torch.zeros(batch, positions, 3, 3 + 2 * len(SECTIONS))
+        """Per cell and colour: last log colour, integrated colour, started flag, 2 × 3 × 2 filter states."""
+        return torch.zeros(batch, positions, 3, 3 + PASSES * 2 * len(SECTIONS))
 
     def forward(self, cells: Tensor, dt: Tensor, past: Tensor) -> tuple[Signals, Tensor]:
         """``cells`` (B, T, P, 3): mean R, G, B, 0..1. ``dt`` (B, T, 1): seconds since the last frame."""
@@ -80,12 +84,15 @@ class FrontEnd(nn.Module):
             change = limit * _limit((now - last) / limit) * started
             brisk = _limit((now - last) / (self.brisk * step)) * started
             level = level * (1.0 - step / LEAK_SECONDS) + change
-            passed, filters, inner = _bandstop(level, step, filters)
+            passed, first, inner = _bandstop(level, step, filters[: 2 * len(SECTIONS)])
+            rough = level - passed
+            passed, second, _ = _bandstop(passed, step, filters[2 * len(SECTIONS) :])
+            filters = [*first, *second]
             inner = [gain * self.scale * value for gain, value in zip(INNER_SCALE, inner, strict=True)]
             estimate = level - passed
             last, started = now, torch.ones_like(started)
             estimates.append(estimate)
-            features.append(torch.cat([estimate * self.scale, brisk, *inner], dim=-1))
+            features.append(torch.cat([rough * self.scale, brisk, *inner], dim=-1))
         signals = Signals(torch.stack(estimates, 1), torch.stack(features, 1))
         return signals, torch.stack([last, level, started, *filters], dim=-1)
 
