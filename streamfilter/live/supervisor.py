@@ -7,6 +7,7 @@ sleep, a camera that hangs) is decided in :meth:`Supervisor.tick`, which does no
 from __future__ import annotations
 
 import logging
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -32,6 +33,7 @@ HANGS = 3.0  # seconds in one read of the camera, which should take a twentieth
 STOP_WITHIN = 0.8  # seconds until threads that still run are left behind
 PREVIEWED = 1.0  # seconds after its last look, a page counts as watching
 _TICK = 0.05  # seconds
+_SWITCH_INTERVAL = 1e-3  # seconds
 _METER_PERIOD = 1.0  # seconds
 
 _log = logging.getLogger(__name__)
@@ -73,6 +75,7 @@ class Supervisor:
         self._started = self._clock.now()
         self._stopping = threading.Event()
         self._threads: dict[str, threading.Thread] = {}
+        self._interval: float | None = None
 
     @property
     def pipeline(self) -> Pipeline:
@@ -93,6 +96,9 @@ class Supervisor:
     def start(self) -> None:
         """``prepare``, then a thread for each stage."""
         self.prepare()
+        # A stage that wakes waits for the interpreter until the running one yields: 5 ms by default.
+        self._interval = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_INTERVAL)
         for name, loop in (
             ("publish", self._publish_loop),
             ("filter", self._filter_loop),
@@ -147,6 +153,8 @@ class Supervisor:
         for name in sorted(stuck):
             _log.warning("the %s thread did not end in time and is left behind", name)
         pipeline.close(leave=stuck)
+        if self._interval is not None:
+            sys.setswitchinterval(self._interval)
 
     def wait_for_threads(self, seconds: float) -> bool:
         """After ``stop``: give threads that were left behind so long to end; whether all have."""
