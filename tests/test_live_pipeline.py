@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,32 @@ def test_a_healthy_run_shows_every_frame_at_once_and_drops_none(running: Simulat
     assert status.latency_p99 is not None and status.latency_p99 <= 5.001
     assert running.edits(1000.5) > 310
     assert (status.camera, status.output, status.target) == ("simulated camera", "simulated output", "70")
+
+
+def test_until_the_first_frame_it_is_starting_and_says_what_is_awaited() -> None:
+    simulation = Simulation()
+    simulation.camera.stalled = True
+    simulation.supervisor.prepare()
+    simulation.run(1.0)
+    status = simulation.supervisor.status()
+    assert (status.state, status.reason) == (State.STARTING, "the camera is being opened")
+    simulation.camera.stalled = False
+    simulation.run(0.5)
+    assert state(simulation) is State.FILTERING
+
+
+def test_what_fails_at_every_frame_is_logged_once(
+    running: Simulation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    for name in ("filtering", "pipeline"):
+        logger = logging.getLogger(f"streamfilter.live.{name}")
+        monkeypatch.setattr(logger, "handle", lambda record: said.append(record.getMessage()))
+    running.filter.fault = ValueError("no such tensor")
+    running.artifact_missing = True
+    running.run(8.0)
+    assert said.count("the filter failed: ValueError: no such tensor") == 1
+    assert len(said) == 3, said  # that it failed, that it is started again, that this fails too
 
 
 def test_nothing_leaves_twice_and_time_rises(running: Simulation) -> None:

@@ -74,6 +74,7 @@ class CaptureStage:
         """``camera`` is open already; ``open_camera`` opens it again, or another one."""
         now = clock.now()
         self.cadence = Cadence(now, camera.picture.fps)
+        self.begun = False  # whether a frame ever came
         self.retimed = 0  # frames whose own capture time was refused
         self.name, self.pixel_format = camera.name, camera.pixel_format
         self.reading_since: float | None = None
@@ -164,7 +165,7 @@ class CaptureStage:
         self._ring.put(Captured(timed, now, self._board.generation))
         self._metrics.frame_in(now)
         self.cadence.arrived(now)
-        self._heard = True
+        self._heard = self.begun = True
         self._board.release(Hold.CAMERA)
 
     def _lose(self, reason: str, *, failed: bool) -> None:

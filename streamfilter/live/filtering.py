@@ -60,6 +60,7 @@ class FilterStage:
         self._generation = board.generation
         self._guard: Guard | None = Guard(live_filter, cards)
         self._told: tuple[float, float] | None = None
+        self._logged: str | None = None
 
     @property
     def failure(self) -> str | None:
@@ -99,6 +100,8 @@ class FilterStage:
         if self._outbox.put(safe):
             self._metrics.drop(OUTPUT_BUSY)
         self.pair = Pair(frame, safe)
+        if guard.failure is not None:
+            self._log_once(f"the filter failed: {guard.failure}")
         self._trace(frame, safe, boxes)
 
     def _tell(self, live_filter: LiveFilter, seconds: float) -> None:
@@ -119,8 +122,14 @@ class FilterStage:
         except PhysioCamError:  # a box without area, at the picture's edge
             self.traces.clear()
 
+    def _log_once(self, message: str) -> None:
+        """What goes wrong at every frame is said once."""
+        if message != self._logged:
+            self._logged = message
+            _log.error("%s", message)
+
     def _give_up(self, guard: Guard) -> None:
-        _log.warning("the filter failed too often (%s): it is started again", guard.failure)
+        self._log_once(f"the filter failed too often ({guard.failure}): it is started again")
         self._metrics.restart()
         self._backoff = self._backoff.failed(self._clock.now())
         self._board.renew(REBUILDING)
@@ -135,7 +144,7 @@ class FilterStage:
             self.close()
             made = self._make_filter()
         except Exception as error:  # noqa: BLE001  # artifact or engine gone: cards until it is back
-            _log.error("the filter does not start: %s", error)
+            self._log_once(f"the filter does not start: {error}")
             self._board.renew(REBUILD_FAILED)
             self._backoff = self._backoff.failed(self._clock.now())
             return

@@ -55,7 +55,7 @@ class Pipeline:
         self.ring: FrameRing[Captured] = FrameRing()
         self._clock = clock
         self.closed = False
-        self._faulty: set[str] = set()
+        self._faulty: dict[str, str] = {}  # stage and what was wrong
         camera = openers.camera()
         self.capture = CaptureStage(camera, openers.camera, self.ring, self.board, self.metrics, clock)
         try:
@@ -113,9 +113,8 @@ class Pipeline:
         """What the output shows, and why."""
         standing, screen = self.board.standing(), self.publish.screen
         if standing is not None:
-            if screen.reason == STARTING or standing.reason == STARTING:
-                return State.STARTING, None
-            return _HELD_STATE.get(standing.hold, State.RESTARTING), standing.reason
+            usual = State.RESTARTING if self.capture.begun else State.STARTING
+            return _HELD_STATE.get(standing.hold, usual), standing.reason
         if screen.reason == STARTING:
             return State.STARTING, None
         reason = screen.reason or self.publish.covered
@@ -150,12 +149,14 @@ class Pipeline:
         try:
             result = work()
         except Exception as error:  # noqa: BLE001  # the last resort; the stages handle what can be expected
-            _log.error("%s: %s: %s", stage, type(error).__name__, error)
-            self._faulty.add(stage)
+            message = f"{stage}: {type(error).__name__}: {error}"
+            if self._faulty.get(stage) != message:
+                _log.error("%s", message)
+            self._faulty[stage] = message
             self.board.hold(Hold.FAULT, INTERNAL)
             return otherwise
         if stage in self._faulty:
-            self._faulty.discard(stage)
+            del self._faulty[stage]
             if not self._faulty:
                 self.board.release(Hold.FAULT)
         return result
