@@ -47,6 +47,15 @@ def test_a_quiet_picture_with_noise_and_changing_light_is_searched_ten_times_a_s
     assert detector.searches <= 11
 
 
+def test_a_head_that_sways_a_little_is_not_searched_for_in_every_frame() -> None:
+    detector = CountingDetector()
+    finder = FaceFinder(detector)
+    for index in range(30):
+        sway = 4.0 * np.sin(2 * np.pi * index / 30)
+        finder.find(frame_of(scene([(160.0 + sway, 180.0, 110.0)]), index / 30))
+    assert detector.searches <= 18
+
+
 def test_what_happens_within_a_followed_box_is_no_change() -> None:
     finder = FaceFinder()
     (face,) = finder.find(frame_of(scene([ONE])))

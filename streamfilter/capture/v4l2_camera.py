@@ -14,7 +14,7 @@ import time
 from contextlib import suppress
 from typing import Any
 
-from linuxpy.video import device as v4l2  # type: ignore[import-untyped]
+from linuxpy.video import device as v4l2
 from linuxpy.video import raw
 
 from streamfilter.capture.av_frames import Planes

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from linuxpy.video import device as v4l2  # type: ignore[import-untyped]
+from linuxpy.video import device as v4l2
 from linuxpy.video import raw
 
 from streamfilter.capture.camera import CameraFormat

@@ -13,8 +13,8 @@ from streamfilter.frame import Plane
 
 Thumbnail = npt.NDArray[np.float32]
 
-WIDTH = 64  # cells across; a face that the detector finds covers several
-THRESHOLD = 4.0  # luma levels; a cell averages hundreds of pixels, so that noise stays below a fifth of one
+WIDTH = 64  # cells across; a face that the detector finds covers three or more each way
+THRESHOLD = 6.0  # luma levels; a cell averages hundreds of pixels, so that noise stays below a fifth of one
 _BLACK = 8.0  # levels added before the ratio: dark cells say little about the light
 
 
@@ -26,9 +26,11 @@ def thumbnail(luma: Plane) -> Thumbnail:
 
 
 def changed(now: Thumbnail, before: Thumbnail, width: int, boxes: Iterable[FaceBox]) -> bool:
-    """Whether a cell outside ``boxes`` (pixels of a picture ``width`` wide) differs by more than THRESHOLD.
+    """Whether a patch outside ``boxes`` (pixels of a picture ``width`` wide) differs by more than THRESHOLD.
 
-    A factor that all cells share is light or exposure and does not count.
+    A patch is 3 × 3 cells of which most differ: the edge of something that only moves a little is thinner,
+    and a smaller face the detector does not find. A factor that all cells share is light or exposure and
+    does not count.
     """
     if now.shape != before.shape:
         return True
@@ -40,6 +42,7 @@ def changed(now: Thumbnail, before: Thumbnail, width: int, boxes: Iterable[FaceB
         outside[top : max(bottom, 0), left : max(right, 0)] = False
     if not outside.any():
         return False
-    here, there = now[outside] + _BLACK, before[outside] + _BLACK
-    light = np.median(here / there)
-    return bool(np.abs(here - light * there).max() > THRESHOLD)
+    light = np.median((now[outside] + _BLACK) / (before[outside] + _BLACK))
+    difference = np.abs(now + _BLACK - light * (before + _BLACK)).astype(np.float32)
+    difference[~outside] = 0.0
+    return bool(cv2.medianBlur(difference, 3).max() > THRESHOLD)
