@@ -56,7 +56,7 @@ def keys(file: PlannedFile) -> configparser.ConfigParser:
 
 def test_the_unit_starts_this_program_and_restarts_it_on_failure(places: Places, program: str) -> None:
     unit = keys(named(user_files(places, (program,)), "physio-cam.service"))
-    assert unit["Service"]["ExecStart"] == systemd_command((program,))
+    assert unit["Service"]["ExecStart"] == systemd_command((program,)) + " --wait --quiet"
     assert unit["Service"]["Restart"] == "on-failure"
     assert unit["Service"]["NoNewPrivileges"] == "yes"
     assert unit["Install"]["WantedBy"] == "default.target"
