@@ -33,6 +33,7 @@ class FilterSettings:
     max_faces:      faces that are edited at a time, at least 1; a further one is shielded.
     settle_seconds: how long a new face stays behind the shield, 0 to 30. The front-end follows a face from
                     its first frame on, so that a file needs none.
+    beyond_face:    edit skin outside the faces' boxes too (neck, chest, hands).
     """
 
     target_bpm: float = 70.0
@@ -44,6 +45,7 @@ class FilterSettings:
     seed: int | None = None
     max_faces: int = 5
     settle_seconds: float = 0.0
+    beyond_face: bool = True
 
     def __post_init__(self) -> None:
         _within("target_bpm", self.target_bpm, MIN_BPM, MAX_BPM, "bpm")
@@ -52,6 +54,8 @@ class FilterSettings:
         _within("settle_seconds", self.settle_seconds, 0.0, 30.0, "s")
         _whole("threads", self.threads, 1, 64)
         _whole("max_faces", self.max_faces, 1, 64)
+        if not isinstance(self.beyond_face, bool):
+            raise UsageError(f"beyond_face should be true or false, it is {self.beyond_face!r}")
         if self.seed is not None:
             _whole("seed", self.seed, 0, 2**63 - 1)
         if self.engine not in ENGINE_NAMES:

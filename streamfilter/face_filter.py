@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from streamfilter import contract
 from streamfilter.artifact import Artifact, load_artifact
+from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.composite import apply_gain
 from streamfilter.config import FilterSettings
@@ -29,9 +30,11 @@ from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
+from streamfilter.skin_cells import toward
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
 STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
+TONE_SECONDS = 2.0  # in which the tone that is looked for beyond the face follows the face's
 _SAME_PLACE = 0.3  # overlap of a new face with one that is held: it is the same face
 
 
@@ -51,7 +54,10 @@ class FilteredFrame:
 
 @dataclass(frozen=True, slots=True)
 class FaceStream:
-    """All state of one face, between two frames. ``born`` and ``seconds`` are capture times."""
+    """All state of one face, between two frames. ``born`` and ``seconds`` are capture times.
+
+    ``tone`` is the skin's when it was first seen, ``look`` its tone now, ``phase`` the wanted pulse's.
+    """
 
     box: FaceBox
     engine: State
@@ -60,13 +66,29 @@ class FaceStream:
     born: float
     seconds: float
     tone: Tone | None
+    look: Tone | None
+    phase: float
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """What the network proposes for a face: its crop and gain (3, S, S), and the stream after it."""
+
+    crop: npt.NDArray[np.float32]
+    gain: npt.NDArray[np.float32]
+    stream: FaceStream
 
 
 class VideoFilter:
     """Edits every face of a stream of frames, in order. Not for use by several threads at once."""
 
     def __init__(
-        self, settings: FilterSettings, artifact: Artifact, engine: Engine, finder: FaceFinder | None = None
+        self,
+        settings: FilterSettings,
+        artifact: Artifact,
+        engine: Engine,
+        finder: FaceFinder | None = None,
+        body: BodyEditor | None = None,
     ) -> None:
         """Takes over ``engine`` and closes it. Raises EngineError where the face detector cannot load."""
         self.engine = engine
@@ -74,11 +96,13 @@ class VideoFilter:
         self._settings = settings
         self._finder = finder or FaceFinder()
         seeds = np.random.SeedSequence(settings.seed)
-        clock, noise, dither = (np.random.default_rng(seed) for seed in seeds.spawn(3))
+        clock, noise, dither, beyond = (np.random.default_rng(seed) for seed in seeds.spawn(4))
         manifest = artifact.manifest
         self._clock = PulseClock(clock, settings.hr_variability)
         self._masking = Masking(noise, manifest.masking)
         self._dither = Dither(seed=int(dither.integers(256)))
+        self._body = body or BodyEditor(beyond, manifest.pulse_direction)
+        self._body_state: BodyState | None = None
         self._period = 1.0 / manifest.nominal_fps
         self._size = manifest.crop_size
         self._streams: Mapping[int, FaceStream] = {}
@@ -102,15 +126,22 @@ class VideoFilter:
         self._streams = {}
         self._strength = self._glided(frame.seconds)
         self._seconds = frame.seconds
-        edited, shielded, following = frame, None, {}
+        shielded, covered = None, []
+        steps: dict[int, _Step] = {}
         for number, (face, box) in enumerate(boxes.items()):
             stream = streams.get(face) or self._start(box, frame.seconds)
             if number >= self._settings.max_faces:
-                edited, shielded = shield_box(edited, box), "more faces than max_faces"
+                covered.append(box)
+                shielded = "more faces than max_faces"
                 continue
-            edited, following[face] = self._edit(edited, frame, replace(stream, box=box))
+            steps[face] = self._step(frame, replace(stream, box=box))
             if frame.seconds - stream.born < self._settings.settle_seconds:
-                edited, shielded = shield_box(edited, box), "settling"
+                covered.append(box)
+                shielded = "settling"
+        edited = self._written(frame, list(boxes.values()), list(steps.values()))
+        for box in covered:
+            edited = shield_box(edited, box)
+        following = {face: step.stream for face, step in steps.items()}
         self._streams = following
         self._index += 1
         edited_boxes = {face: stream.box for face, stream in following.items()}
@@ -119,6 +150,21 @@ class VideoFilter:
     def close(self) -> None:
         """Free the engine."""
         self.engine.close()
+
+    def _written(self, frame: Frame, boxes: list[FaceBox], steps: list[_Step]) -> Frame:
+        """The frame with every face's edit in it, and that of the skin beyond."""
+        body = None
+        state, self._body_state = self._body_state, None
+        if self._settings.beyond_face and steps:
+            streams = [one.stream for one in steps]
+            wearers = [Wearer(one.box, one.look, one.phase) for one in streams if one.look]
+            body, self._body_state = self._body.find(frame, wearers, boxes, self._strength, state)
+        edited = frame
+        for one in steps:
+            box = one.stream.box
+            gain = one.gain if body is None else body.within(one.gain, box)
+            edited = apply_gain(edited, gain, one.crop, box, self._dither, self._index)
+        return edited if body is None else body.beyond(edited, frame, boxes, self._dither, self._index)
 
     def _glided(self, seconds: float) -> float:
         passed = 0.0 if self._seconds is None else min(max(seconds - self._seconds, 0.0), LONGEST_STEP)
@@ -141,9 +187,11 @@ class VideoFilter:
     def _start(self, box: FaceBox, seconds: float) -> FaceStream:
         clock = self._clock.start(self._settings.target_bpm)
         born = seconds - self._period
-        return FaceStream(box, self.engine.init_state(), clock, self._masking.start(), seconds, born, None)
+        return FaceStream(
+            box, self.engine.init_state(), clock, self._masking.start(), seconds, born, None, None, 0.0
+        )
 
-    def _edit(self, target: Frame, source: Frame, stream: FaceStream) -> tuple[Frame, FaceStream]:
+    def _step(self, source: Frame, stream: FaceStream) -> _Step:
         seconds = source.seconds
         step = min(max(seconds - stream.seconds, 1e-3), LONGEST_STEP)
         crop = crop_rgb(source, stream.box, self._size)
@@ -158,9 +206,11 @@ class VideoFilter:
             contract.MASKING: noise[None],
         }
         gain, state = self.engine.step(inputs, stream.engine)
-        edited = apply_gain(target, gain[0], crop, stream.box, self._dither, self._index)
-        tone = skin_tone(crop) if stream.tone is None else stream.tone
-        return edited, FaceStream(stream.box, state, clock, noise_state, stream.born, seconds, tone)
+        now = skin_tone(crop)
+        look = toward(stream.look or now, now, 1.0 - math.exp(-step / TONE_SECONDS))
+        born, tone = stream.born, stream.tone or now
+        following = FaceStream(stream.box, state, clock, noise_state, born, seconds, tone, look, phase)
+        return _Step(crop, gain[0], following)
 
 
 def build_filter(settings: FilterSettings) -> VideoFilter:

@@ -93,6 +93,7 @@ def test_diff_knows_every_setting() -> None:
         "seed": 1,
         "max_faces": 1,
         "settle_seconds": 2.0,
+        "beyond_face": False,
     }
     assert set(others) == {entry.name for entry in fields(FilterSettings)}
     for name, value in others.items():

@@ -1,0 +1,226 @@
+"""Skin beyond the face: what of the picture has the face's tone outside every face's oval is edited too.
+
+Neck, chest, hands and arms carry the true pulse as the face does, but later, by up to a tenth of a second,
+so that the face's own edit would not take it out (docs/evaluation/beyond-the-face.md). So a small picture
+of the frame is followed instead: cells whose chroma is the face's (skin_cells.py) are gathered in tiles, a
+causal band-stop on each tile's colour (band_stop.py) gives the pulse there, and the wanted pulse of the
+nearest face and masking noise are added. Within a face's box the result takes the place of the network's gain
+beside the oval, outside it is written, dithered, where the mask is not zero. Wood or walls of that tone get
+the same edit of half a per cent, which is not seen.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamfilter import band_stop
+from streamfilter.body_paint import paint
+from streamfilter.dither import Dither, FloatMap
+from streamfilter.face.box import FaceBox
+from streamfilter.face.color import rgb_to_yuv_matrix
+from streamfilter.frame import Frame
+from streamfilter.masking import Masking
+from streamfilter.masking import State as NoiseState
+from streamfilter.skin import Tone
+from streamfilter.skin_cells import TILE, Cells, Grid, cells_of, grid_of, off_faces, outside, oval, skin_like
+
+MASKING_LEVEL = 0.0015  # relative rms in each colour; docs/evaluation/beyond-the-face.md
+LIMIT = 0.02  # of the removal, relative
+HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))  # of the wanted pulse, as the network draws it
+_RISE, _FALL = 0.1, 0.5  # seconds in which the mask follows skin that comes and that goes
+_LEAST = 0.02  # of the mask: less is none
+_SLEW = 2.0  # 1/s: a cell's log colour that moves faster is motion, not light or blood
+_SURE = 0.1  # share of a tile and its neighbours that is skin: enough to go by
+
+
+@dataclass(frozen=True, slots=True)
+class Wearer:
+    """A face whose skin is looked for: its box, tone, and the phase (radians) of its wanted pulse."""
+
+    box: FaceBox
+    tone: Tone
+    phase: float
+
+
+@dataclass(frozen=True, slots=True)
+class BodyState:
+    """All that is kept between two frames. ``like``, ``mask`` (h, w): skin now, and steadied. ``logs``
+    (3, h, w): log R, G, B. ``filters`` (STATES, 3, th, tw), ``known`` (th, tw): tiles that have one."""
+
+    grid: Grid
+    seconds: float
+    like: FloatMap
+    mask: FloatMap
+    logs: FloatMap
+    filters: FloatMap
+    known: npt.NDArray[np.bool_]
+    noise: NoiseState
+
+
+@dataclass(frozen=True, slots=True)
+class BodyEdit:
+    """``gain`` (3, h, w) or (3, 1, 1): relative change of R, G, B; ``mask`` (h, w) 0..1: where; ``rgb``."""
+
+    grid: Grid
+    rgb: FloatMap
+    gain: FloatMap
+    mask: FloatMap
+
+    def within(self, gain: FloatMap, box: FaceBox) -> FloatMap:
+        """The face's ``gain`` (3, S, S), with this edit's in its place on skin beside the face's oval."""
+        size = gain.shape[-1]
+        scale = box.size / size / self.grid.cell
+        shift = [(edge / self.grid.cell) + 0.5 * scale - 0.5 for edge in (box.left, box.top)]
+        to_cells = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+
+        def seen(part: FloatMap) -> FloatMap:
+            moved = cv2.warpAffine(part, to_cells, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+            return np.asarray(moved, np.float32)
+
+        weight = seen(self.mask) * (1.0 - oval(size))
+        own = self.gain if self.gain.shape[1:] == (1, 1) else np.stack([seen(part) for part in self.gain])
+        return np.asarray(gain + weight * (own - gain), np.float32)
+
+    def beyond(
+        self, target: Frame, source: Frame, boxes: Sequence[FaceBox], dither: Dither, index: int
+    ) -> Frame:
+        """``target`` with this edit outside ``boxes``; in their rims as far as the faces' edits fade out.
+
+        Planes that ``target`` shares with ``source`` are copied, others are written in place.
+        """
+        mask = self.mask * outside(self.grid, boxes)
+        if not mask.any():
+            return target
+        matrix = rgb_to_yuv_matrix(source.color)[0].astype(np.float32)
+        change = (self.rgb * self.gain * mask).reshape(3, -1)
+        offsets = np.asarray((matrix @ change).reshape(self.rgb.shape), np.float32)
+        return paint(target, source, offsets, mask, self.grid, boxes, dither, index)
+
+
+class BodyEditor:
+    """Finds the edit of skin off the faces, frame by frame. Its state is passed through ``find``."""
+
+    def __init__(
+        self,
+        rng: np.random.Generator,
+        direction: Sequence[float],
+        masking: float = MASKING_LEVEL,
+    ) -> None:
+        """``direction``: relative amplitude of the wanted pulse in R, G, B. ``masking``: relative rms."""
+        self._direction = np.asarray(direction, np.float32)
+        self._masking = Masking(rng, masking)
+
+    def find(
+        self,
+        source: Frame,
+        wearers: Sequence[Wearer],
+        boxes: Sequence[FaceBox],
+        strength: float,
+        state: BodyState | None,
+    ) -> tuple[BodyEdit, BodyState]:
+        """The edit of this frame's skin off the faces, and the next state.
+
+        ``wearers``: at least one. ``boxes``: all faces', also those that are only covered.
+        """
+        grid = grid_of(source)
+        cells = cells_of(source, grid)
+        like = skin_like(cells, wearers[0].tone)
+        for other in wearers[1:]:
+            like = np.maximum(like, skin_like(cells, other.tone))
+        like *= off_faces(grid, boxes)
+        step = 1 / 30 if state is None else min(max(source.seconds - state.seconds, 1e-3), 0.2)
+        before = state if state is not None and state.grid == grid else self._start(grid, like, cells)
+        wide = np.asarray(cv2.dilate(like, np.ones((3, 3), np.uint8)), np.float32)
+        mask = _steadied(before.mask, wide, step)
+        pulse, filters, known = self.removed(before, like, cells, step)
+        noise, noise_state = self._masking.step(before.noise, step)
+        added = self.shown(wearers, grid, strength) + _enlarged(noise, grid.tiles)
+        gain = _enlarged(added - pulse, grid.shape)
+        following = BodyState(grid, source.seconds, like, mask, cells.logs, filters, known, noise_state)
+        return BodyEdit(grid, cells.rgb, gain, mask), following
+
+    def _start(self, grid: Grid, like: FloatMap, cells: Cells) -> BodyState:
+        nowhere = np.zeros(grid.tiles, np.bool_)
+        filters = band_stop.start((3, *grid.tiles))
+        return BodyState(grid, 0.0, like, like, cells.logs, filters, nowhere, self._masking.start())
+
+    def removed(
+        self, before: BodyState, like: FloatMap, cells: Cells, step: float
+    ) -> tuple[FloatMap, FloatMap, npt.NDArray[np.bool_]]:
+        """The tiles' in-band log colour (3, th, tw), limited; next filters; which tiles have skin.
+
+        A tile's colour is not that of its skin now, but the sum of the changes of cells that were and are
+        skin: skin that comes and goes is then no step. A tile that skin moves into goes on from its
+        neighbours.
+        """
+        height, width = before.grid.tiles
+        weights = np.minimum(like, before.like)
+        limit = _SLEW * step
+        change = np.clip(cells.logs - before.logs, -limit, limit)
+        gathered = np.concatenate([change * weights, weights[None]])
+        sums = np.stack(
+            [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in gathered]
+        )
+        sums = np.stack([cv2.blur(part, (3, 3), borderType=cv2.BORDER_CONSTANT) for part in sums])
+        share = sums[3]
+        present = share > 0.1 * _SURE
+        filters = _inherited(before.filters, before.known, present)
+        moved = np.where(present, sums[:3] / np.maximum(share, 1e-6), 0.0).astype(np.float32)
+        pulse, filters = band_stop.in_band(moved, step, filters)
+        sure = np.minimum(share / _SURE, 1.0) * present
+        near = cv2.blur(sure, (3, 3)) + 1e-6
+        filled = np.stack([cv2.blur(part * sure, (3, 3)) / near for part in pulse])
+        pulse = sure * pulse + (1.0 - sure) * filled
+        return np.clip(pulse, -LIMIT, LIMIT).astype(np.float32), filters, present
+
+    def shown(self, wearers: Sequence[Wearer], grid: Grid, strength: float) -> FloatMap:
+        """(3, th, tw) or (3, 1, 1): the wanted pulse of the face that is nearest to each tile."""
+        waves = [
+            sum(a * math.cos(k * one.phase - lag) for k, (a, lag) in enumerate(HARMONICS, 1))
+            for one in wearers
+        ]
+        shown = np.float32(strength) * np.asarray(waves, np.float32)
+        if len(wearers) == 1:
+            return np.asarray(self._direction[:, None, None] * shown, np.float32)
+        y, x = (np.arange(count) + 0.5 for count in grid.tiles)
+        side = TILE * grid.cell
+        apart = [
+            np.hypot(x[None, :] * side - one.box.cx, y[:, None] * side - one.box.cy) / one.box.size
+            for one in wearers
+        ]
+        return np.asarray(self._direction[:, None, None] * shown[np.argmin(apart, axis=0)], np.float32)
+
+
+def _steadied(mask: FloatMap, like: FloatMap, step: float) -> FloatMap:
+    """The mask follows new skin at once and lets go slowly: one that flickers would show as a pulse."""
+    rise, fall = (np.float32(1.0 - math.exp(-step / seconds)) for seconds in (_RISE, _FALL))
+    moved = mask + np.where(like > mask, rise, fall) * (like - mask)
+    moved[moved < _LEAST] = 0.0
+    return np.asarray(moved, np.float32)
+
+
+def _inherited(filters: FloatMap, known: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> FloatMap:
+    """Filters whose new tiles have the mean state of the known tiles around them, zeros where none is."""
+    fresh = present & ~known
+    if not fresh.any():
+        return filters
+    states = filters.reshape(-1, *known.shape)
+    weight = known.astype(np.float32)
+    near = cv2.blur(weight, (3, 3)) + 1e-6
+    around = np.stack([cv2.blur(part * weight, (3, 3)) for part in states]) / near
+    return np.asarray(np.where(fresh, around, states).reshape(filters.shape), np.float32)
+
+
+def _enlarged(values: FloatMap, shape: tuple[int, int]) -> FloatMap:
+    """(3, h, w) resampled smoothly to ``shape``; a single value stands for all."""
+    if values.shape[1:] == (1, 1):
+        return values
+    size = (shape[1], shape[0])
+    return np.stack([cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in values])

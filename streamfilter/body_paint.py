@@ -1,0 +1,170 @@
+"""Offsets of the frame's cells, written into its planes where they are not zero, outside the faces' boxes.
+
+The dither is dither.py's, in whole numbers: offsets are 256ths of a level, so that a wide area costs half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from streamfilter.dither import Dither, FloatMap, PlaneDither, thresholds
+from streamfilter.face.box import FaceBox
+from streamfilter.face.crop import CROP_SIZE
+from streamfilter.frame import Frame, Plane
+from streamfilter.skin_cells import FADE_CELLS, Grid
+
+BLOCK = 10  # cells to the side of the blocks that are written or left alone
+_PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
+_LEVELS = 256  # of a threshold
+Fine = npt.NDArray[np.int16]
+_Window = tuple[int, FloatMap]
+_Span = tuple[int, int, int, int]  # top, bottom, left, right, in cells
+
+
+def paint(
+    target: Frame,
+    source: Frame,
+    offsets: FloatMap,
+    mask: FloatMap,
+    grid: Grid,
+    boxes: Sequence[FaceBox],
+    dither: Dither,
+    index: int,
+) -> Frame:
+    """``target`` with ``offsets`` added, dithered, where ``mask`` (h, w) is not zero.
+
+    ``offsets`` (3, h, w): of Y, U, V in levels. Planes that ``target`` shares with
+    ``source`` are copied, others are written in place. In a box the offsets are weighted with what the
+    face's edit lacks of its full weight: nothing but in the rim, where it fades.
+    """
+    spans = _spans(mask)
+    planes = []
+    pairs = ((target.y, source.y), (target.u, source.u), (target.v, source.v))
+    for number, (plane, original) in enumerate(pairs):
+        kind = dither.luma if number == 0 else dither.chroma
+        phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
+        scale = 2 if number else 1
+        edited = plane.copy() if plane is original or not plane.flags.writeable else plane
+        windows = [
+            (
+                _window(box.top, box.size, plane.shape[0], scale),
+                _window(box.left, box.size, plane.shape[1], scale),
+            )
+            for box in boxes
+        ]
+        fine = np.rint(np.pad(offsets[number], 1, mode="edge") * _LEVELS).astype(np.int16)
+        lattice = _lattice(plane.shape, kind)
+        for span in spans:
+            top, left, offset = _at_full_size(fine, span, grid.cell // scale, plane)
+            rows, columns = slice(top, top + offset.shape[0]), slice(left, left + offset.shape[1])
+            _spare(offset, windows, top, left)
+            turned = lattice[rows, columns] + np.uint8(phase % _LEVELS)
+            moved = turned.astype(np.int16)
+            moved += offset
+            moved >>= 8
+            cv2.add(edited[rows, columns], moved, dst=edited[rows, columns], dtype=cv2.CV_8U)
+        planes.append(edited)
+    return target.with_planes(*planes)
+
+
+def _spans(mask: FloatMap) -> list[_Span]:
+    """Rectangles, none over another, that hold all of the mask: runs of used blocks, row by row, joined
+    downwards where that adds little."""
+    height, width = mask.shape
+    # A cell more on each side: the enlargement reaches half a cell beyond the mask.
+    used = cv2.dilate((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    count = (-(-height // BLOCK), -(-width // BLOCK))
+    whole = np.zeros((BLOCK * count[0], BLOCK * count[1]), np.uint8)
+    whole[:height, :width] = 255 * used
+    steps = np.zeros((count[0], count[1] + 2), np.int8)
+    steps[:, 1:-1] = cv2.resize(whole, count[::-1], interpolation=cv2.INTER_AREA) > 0
+    steps = np.diff(steps, axis=1)
+    done: list[_Span] = []
+    above: list[_Span] = []
+    for row, edges in enumerate(steps):
+        runs = zip(np.flatnonzero(edges > 0).tolist(), np.flatnonzero(edges < 0).tolist(), strict=True)
+        spans = [(row, row + 1, first, last) for first, last in runs]
+        if len(spans) == len(above) and all(map(_alike, above, spans)):
+            above = [_joined(*pair) for pair in zip(above, spans, strict=True)]
+        else:
+            done, above = done + above, spans
+    return [
+        (BLOCK * top, min(BLOCK * bottom, height), BLOCK * left, min(BLOCK * right, width))
+        for top, bottom, left, right in done + above
+    ]
+
+
+def _alike(above: _Span, below: _Span) -> bool:
+    """Whether both in one rectangle waste less than a quarter of it."""
+    top, bottom, left, right = _joined(above, below)
+    area = sum((b - t) * (r - le) for t, b, le, r in (above, below))
+    return area > 0.75 * (bottom - top) * (right - left)
+
+
+def _joined(above: _Span, below: _Span) -> _Span:
+    return above[0], below[1], min(above[2], below[2]), max(above[3], below[3])
+
+
+@cache
+def _lattice(shape: tuple[int, int], dither: PlaneDither) -> Plane:
+    """The thresholds of a plane at phase 0, 256ths of a level."""
+    levels = np.rint((thresholds(dither, shape, 0, 0, 0) + 0.5) * _LEVELS - 0.5).astype(np.uint8)
+    levels.setflags(write=False)
+    return levels
+
+
+def _at_full_size(around: Fine, span: _Span, cell: int, plane: Plane) -> tuple[int, int, Fine]:
+    """Top, left and the enlarged offsets of a rectangle; neighbours join without a seam."""
+    top, bottom, left, right = span
+    part = around[top : bottom + 2, left : right + 2]
+    size = (part.shape[1] * cell, part.shape[0] * cell)
+    large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
+    height = min(bottom * cell, plane.shape[0]) - top * cell
+    width = min(right * cell, plane.shape[1]) - left * cell
+    return (
+        top * cell,
+        left * cell,
+        np.asarray(large[cell : cell + height, cell : cell + width], np.int16),
+    )
+
+
+def _window(start: float, size: float, length: int, scale: int) -> _Window:
+    """Weight of the face's edit along one axis of a plane, as composite.py fades it, and where it begins."""
+    first = min(max(int(start / scale), 0), length)
+    last = min(max(int((start + size) / scale) + 1, first), length)
+    at = ((np.arange(first, last) + 0.5) * scale - start) / size * CROP_SIZE - 0.5
+    weight = np.interp(at, np.arange(CROP_SIZE), _ramp(), left=0.0, right=0.0)
+    return first, weight.astype(np.float32)
+
+
+@cache
+def _ramp() -> FloatMap:
+    distance = np.minimum(np.arange(CROP_SIZE), np.arange(CROP_SIZE)[::-1])
+    ramp: FloatMap = (0.5 - 0.5 * np.cos(np.pi * np.minimum(distance / FADE_CELLS, 1.0))).astype(np.float32)
+    ramp.setflags(write=False)
+    return ramp
+
+
+def _spare(offset: Fine, windows: Sequence[tuple[_Window, _Window]], top: int, left: int) -> None:
+    """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have."""
+    for down, across in windows:
+        rows, vertical = _overlap(down, top, offset.shape[0])
+        columns, horizontal = _overlap(across, left, offset.shape[1])
+        if vertical.size and horizontal.size:
+            share = 1.0 - np.outer(vertical, horizontal)
+            cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
+
+
+def _overlap(window: _Window, start: int, length: int) -> tuple[slice, FloatMap]:
+    """Where a window lies in a stretch of samples, and its weights there."""
+    first, weights = window
+    begin = min(max(first - start, 0), length)
+    end = min(max(first + len(weights) - start, begin), length)
+    return slice(begin, end), weights[
+        begin + start - first : end + start - first
+    ] if end > begin else weights[:0]
