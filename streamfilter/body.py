@@ -1,12 +1,12 @@
 """Skin beyond the face: what of the picture has the face's tone outside every face's oval is edited too.
 
 Neck, chest, hands and arms carry the true pulse as the face does, but later, by up to a tenth of a second,
-so that the face's own edit would not take it out (docs/evaluation/beyond-the-face.md). So a small picture
-of the frame is followed instead: cells whose chroma is the face's (skin_cells.py) are gathered in tiles, a
-causal band-stop on each tile's colour (band_stop.py) gives the pulse there, and the wanted pulse of the
-nearest face and masking noise are added. Within a face's box the result takes the place of the network's gain
-beside the oval, outside it is written, dithered, where the mask is not zero. Wood or walls of that tone get
-the same edit of half a per cent, which is not seen.
+so that the face's own edit leaves much of it (docs/evaluation/beyond-the-face.md). So a small picture of the
+frame is followed: cells whose chroma is the face's (skin_cells.py) are gathered in tiles, and a causal
+band-stop on each tile's colour (band_stop.py) gives the pulse there. Where a tile moves too much for that,
+the face's own mean edit stands in. The wanted pulse of the nearest face and masking noise are added. Within a
+face's box the result takes the place of the network's gain beside the oval, outside it is written, dithered,
+where the mask is not zero. Wood or walls of that tone get the same half a per cent, which nobody sees.
 """
 
 from __future__ import annotations
@@ -36,22 +36,27 @@ HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))  # of the wanted pulse, as th
 _RISE, _FALL = 0.1, 0.5  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
 _SLEW = 2.0  # 1/s: a cell's log colour that moves faster is motion, not light or blood
+_CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half
+_CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restless one
 _SURE = 0.1  # share of a tile and its neighbours that is skin: enough to go by
 
 
 @dataclass(frozen=True, slots=True)
 class Wearer:
-    """A face whose skin is looked for: its box, tone, and the phase (radians) of its wanted pulse."""
+    """A face whose skin is looked for: its box, tone, the phase (radians) of its wanted pulse, and its own
+    edit: the mean gain (3,) of R, G, B over its skin."""
 
     box: FaceBox
     tone: Tone
     phase: float
+    gain: FloatMap
 
 
 @dataclass(frozen=True, slots=True)
 class BodyState:
     """All that is kept between two frames. ``like``, ``mask`` (h, w): skin now, and steadied. ``logs``
-    (3, h, w): log R, G, B. ``filters`` (STATES, 3, th, tw), ``known`` (th, tw): tiles that have one."""
+    (3, h, w): log R, G, B. ``filters`` (STATES, 3, th, tw), ``power`` (th, tw): mean square of the tiles'
+    in-band green; ``known`` (th, tw): tiles that have both."""
 
     grid: Grid
     seconds: float
@@ -59,13 +64,14 @@ class BodyState:
     mask: FloatMap
     logs: FloatMap
     filters: FloatMap
+    power: FloatMap
     known: npt.NDArray[np.bool_]
     noise: NoiseState
 
 
 @dataclass(frozen=True, slots=True)
 class BodyEdit:
-    """``gain`` (3, h, w) or (3, 1, 1): relative change of R, G, B; ``mask`` (h, w) 0..1: where; ``rgb``."""
+    """``gain`` (3, h, w): relative change of R, G, B; ``mask`` (h, w) 0..1: where; ``rgb``."""
 
     grid: Grid
     rgb: FloatMap
@@ -85,7 +91,7 @@ class BodyEdit:
             return np.asarray(moved, np.float32)
 
         weight = seen(self.mask) * (1.0 - oval(size))
-        own = self.gain if self.gain.shape[1:] == (1, 1) else np.stack([seen(part) for part in self.gain])
+        own = np.stack([seen(part) for part in self.gain])
         return np.asarray(gain + weight * (own - gain), np.float32)
 
     def beyond(
@@ -139,63 +145,82 @@ class BodyEditor:
         before = state if state is not None and state.grid == grid else self._start(grid, like, cells)
         wide = np.asarray(cv2.dilate(like, np.ones((3, 3), np.uint8)), np.float32)
         mask = _steadied(before.mask, wide, step)
-        pulse, filters, known = self.removed(before, like, cells, step)
+        pulse, filters, known = _pulse(before, like, cells, step)
+        power, trust = _trust(before, pulse[1], known, step)
         noise, noise_state = self._masking.step(before.noise, step)
-        added = self.shown(wearers, grid, strength) + _enlarged(noise, grid.tiles)
-        gain = _enlarged(added - pulse, grid.shape)
-        following = BodyState(grid, source.seconds, like, mask, cells.logs, filters, known, noise_state)
+        pulse = np.clip(pulse, -LIMIT, LIMIT)
+        change = self.change(wearers, grid, strength, pulse, trust) + _enlarged(noise, grid.tiles)
+        gain = _enlarged(change, grid.shape)
+        following = BodyState(
+            grid, source.seconds, like, mask, cells.logs, filters, power, known, noise_state
+        )
         return BodyEdit(grid, cells.rgb, gain, mask), following
 
     def _start(self, grid: Grid, like: FloatMap, cells: Cells) -> BodyState:
         nowhere = np.zeros(grid.tiles, np.bool_)
         filters = band_stop.start((3, *grid.tiles))
-        return BodyState(grid, 0.0, like, like, cells.logs, filters, nowhere, self._masking.start())
+        power = np.zeros(grid.tiles, np.float32)
+        return BodyState(grid, 0.0, like, like, cells.logs, filters, power, nowhere, self._masking.start())
 
-    def removed(
-        self, before: BodyState, like: FloatMap, cells: Cells, step: float
-    ) -> tuple[FloatMap, FloatMap, npt.NDArray[np.bool_]]:
-        """The tiles' in-band log colour (3, th, tw), limited; next filters; which tiles have skin.
-
-        A tile's colour is not that of its skin now, but the sum of the changes of cells that were and are
-        skin: skin that comes and goes is then no step. A tile that skin moves into goes on from its
-        neighbours.
-        """
-        height, width = before.grid.tiles
-        weights = np.minimum(like, before.like)
-        limit = _SLEW * step
-        change = np.clip(cells.logs - before.logs, -limit, limit)
-        gathered = np.concatenate([change * weights, weights[None]])
-        sums = np.stack(
-            [cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in gathered]
-        )
-        sums = np.stack([cv2.blur(part, (3, 3), borderType=cv2.BORDER_CONSTANT) for part in sums])
-        share = sums[3]
-        present = share > 0.1 * _SURE
-        filters = _inherited(before.filters, before.known, present)
-        moved = np.where(present, sums[:3] / np.maximum(share, 1e-6), 0.0).astype(np.float32)
-        pulse, filters = band_stop.in_band(moved, step, filters)
-        sure = np.minimum(share / _SURE, 1.0) * present
-        near = cv2.blur(sure, (3, 3)) + 1e-6
-        filled = np.stack([cv2.blur(part * sure, (3, 3)) / near for part in pulse])
-        pulse = sure * pulse + (1.0 - sure) * filled
-        return np.clip(pulse, -LIMIT, LIMIT).astype(np.float32), filters, present
-
-    def shown(self, wearers: Sequence[Wearer], grid: Grid, strength: float) -> FloatMap:
-        """(3, th, tw) or (3, 1, 1): the wanted pulse of the face that is nearest to each tile."""
+    def change(
+        self, wearers: Sequence[Wearer], grid: Grid, strength: float, pulse: FloatMap, trust: FloatMap
+    ) -> FloatMap:
+        """(3, th, tw): the nearest face's wanted pulse, less the tile's pulse as far as that is trusted, less
+        the face's for the rest. Noise is not in it."""
         waves = [
             sum(a * math.cos(k * one.phase - lag) for k, (a, lag) in enumerate(HARMONICS, 1))
             for one in wearers
         ]
-        shown = np.float32(strength) * np.asarray(waves, np.float32)
-        if len(wearers) == 1:
-            return np.asarray(self._direction[:, None, None] * shown, np.float32)
-        y, x = (np.arange(count) + 0.5 for count in grid.tiles)
-        side = TILE * grid.cell
-        apart = [
-            np.hypot(x[None, :] * side - one.box.cx, y[:, None] * side - one.box.cy) / one.box.size
-            for one in wearers
-        ]
-        return np.asarray(self._direction[:, None, None] * shown[np.argmin(apart, axis=0)], np.float32)
+        shown = strength * np.outer(self._direction, waves)  # (3, faces)
+        faces = np.stack([one.gain for one in wearers], axis=1)
+        nearest = _nearest(wearers, grid)
+        wanted, own = (part.astype(np.float32)[:, nearest] for part in (shown, np.clip(faces, -LIMIT, LIMIT)))
+        return np.asarray(trust * (wanted - pulse) + (1.0 - trust) * own, np.float32)
+
+
+def _nearest(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.intp]:
+    """(th, tw): the number of the face that each tile is nearest to, by that face's size."""
+    y, x = ((np.arange(count) + 0.5) * TILE * grid.cell for count in grid.tiles)
+    apart = [np.hypot(x[None, :] - one.box.cx, y[:, None] - one.box.cy) / one.box.size for one in wearers]
+    return np.asarray(np.argmin(apart, axis=0), np.intp)
+
+
+def _pulse(
+    before: BodyState, like: FloatMap, cells: Cells, step: float
+) -> tuple[FloatMap, FloatMap, npt.NDArray[np.bool_]]:
+    """The tiles' in-band log colour (3, th, tw); next filters; which tiles have skin.
+
+    A tile's colour is not that of its skin now, but the sum of the changes of cells that were and are
+    skin: skin that comes and goes is then no step. A tile that skin moves into goes on from its
+    neighbours.
+    """
+    height, width = before.grid.tiles
+    weights = np.minimum(like, before.like)
+    limit = _SLEW * step
+    change = np.clip(cells.logs - before.logs, -limit, limit)
+    gathered = np.concatenate([change * weights, weights[None]])
+    sums = np.stack([cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in gathered])
+    sums = np.stack([cv2.blur(part, (3, 3), borderType=cv2.BORDER_CONSTANT) for part in sums])
+    share = sums[3]
+    present = share > 0.1 * _SURE
+    filters = _inherited(before.filters, before.known, present)
+    moved = np.where(present, sums[:3] / np.maximum(share, 1e-6), 0.0).astype(np.float32)
+    pulse, filters = band_stop.in_band(moved, step, filters)
+    sure = np.minimum(share / _SURE, 1.0) * present
+    near = cv2.blur(sure, (3, 3)) + 1e-6
+    filled = np.stack([cv2.blur(part * sure, (3, 3)) / near for part in pulse])
+    pulse = sure * pulse + (1.0 - sure) * filled
+    return np.asarray(pulse, np.float32), filters, present
+
+
+def _trust(
+    before: BodyState, green: FloatMap, known: npt.NDArray[np.bool_], step: float
+) -> tuple[FloatMap, FloatMap]:
+    """Mean square of each tile's in-band green, and how far (0..1) it is a pulse's and not motion's."""
+    old = np.where(before.known, before.power, 4.0 * _CALM**2)
+    keep = math.exp(-step / _CALM_SECONDS)
+    power = np.where(known, keep * old + (1.0 - keep) * green**2, old).astype(np.float32)
+    return power, np.asarray(1.0 / (1.0 + (power / _CALM**2) ** 2), np.float32)
 
 
 def _steadied(mask: FloatMap, like: FloatMap, step: float) -> FloatMap:
@@ -219,8 +244,6 @@ def _inherited(filters: FloatMap, known: npt.NDArray[np.bool_], present: npt.NDA
 
 
 def _enlarged(values: FloatMap, shape: tuple[int, int]) -> FloatMap:
-    """(3, h, w) resampled smoothly to ``shape``; a single value stands for all."""
-    if values.shape[1:] == (1, 1):
-        return values
+    """(3, h, w) resampled smoothly to ``shape``."""
     size = (shape[1], shape[0])
     return np.stack([cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in values])

@@ -30,7 +30,7 @@ from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
-from streamfilter.skin_cells import toward
+from streamfilter.skin_cells import oval, toward
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
 STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
@@ -77,6 +77,13 @@ class _Step:
     crop: npt.NDArray[np.float32]
     gain: npt.NDArray[np.float32]
     stream: FaceStream
+
+    def wearer(self) -> Wearer:
+        """The face as the skin beyond it needs to know it: the gain is the mean over its oval."""
+        weighted = self.crop * (oval(self.crop.shape[-1]) > 0.5)
+        mean = (self.gain * weighted).sum(axis=(1, 2)) / np.maximum(weighted.sum(axis=(1, 2)), 1e-6)
+        look = self.stream.look or skin_tone(self.crop)
+        return Wearer(self.stream.box, look, self.stream.phase, np.asarray(mean, np.float32))
 
 
 class VideoFilter:
@@ -156,8 +163,7 @@ class VideoFilter:
         body = None
         state, self._body_state = self._body_state, None
         if self._settings.beyond_face and steps:
-            streams = [one.stream for one in steps]
-            wearers = [Wearer(one.box, one.look, one.phase) for one in streams if one.look]
+            wearers = [one.wearer() for one in steps]
             body, self._body_state = self._body.find(frame, wearers, boxes, self._strength, state)
         edited = frame
         for one in steps:

@@ -29,6 +29,7 @@ TONE = Tone(*(float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2)
 BOX = FaceBox(101.3, 80.7, 97.0)
 SIGNATURE = np.array([0.33, 0.77, 0.53]) / 0.77
 WANTED = (0.001, 0.006, 0.0026)
+GAIN = np.array(WANTED, np.float32)  # a face without a pulse of its own, at the top of the wanted one
 Mask = npt.NDArray[np.bool_]
 
 
@@ -58,7 +59,7 @@ def editor(masking: float = 0.0) -> BodyEditor:
 
 
 def edited(frame: Frame, boxes: list[FaceBox], strength: float = 1.0) -> Frame:
-    body, _ = editor().find(frame, [Wearer(BOX, TONE, 0.0)], boxes, strength, None)
+    body, _ = editor().find(frame, [Wearer(BOX, TONE, 0.0, GAIN)], boxes, strength, None)
     return body.beyond(frame, frame, boxes, Dither(), 0)
 
 
@@ -114,7 +115,7 @@ def test_the_faces_edit_and_this_one_add_up_to_one_across_the_border() -> None:
 def test_a_target_of_its_own_is_written_in_place() -> None:
     frame = frame_with(skin_at((160, 220, 220, 290)))
     target = frame.with_planes(frame.y.copy(), frame.u.copy(), frame.v.copy())
-    body, _ = editor().find(frame, [Wearer(BOX, TONE, 0.0)], [BOX], 1.0, None)
+    body, _ = editor().find(frame, [Wearer(BOX, TONE, 0.0, GAIN)], [BOX], 1.0, None)
     assert body.beyond(target, frame, [BOX], Dither(), 0).y is target.y
 
 
@@ -123,14 +124,14 @@ def test_beside_the_oval_the_gain_takes_the_networks_place_and_on_it_it_does_not
     state: BodyState | None = None
     for index in range(60):
         body, state = editor().find(
-            replace(everywhere, pts=100 * index), [Wearer(BOX, TONE, 0.0)], [BOX], 1.0, state
+            replace(everywhere, pts=100 * index), [Wearer(BOX, TONE, 0.0, GAIN)], [BOX], 1.0, state
         )
     given = np.full((3, 72, 72), 0.02, np.float32)
     gain = body.within(given, BOX)
     np.testing.assert_allclose(gain[:, 36, 36], 0.02, rtol=0.02)
     assert abs(gain[1, 69, 36] - 0.02) > 0.005
     bare = frame_with(skin_at((40, 120, 60, 140)))
-    nothing, _ = editor().find(bare, [Wearer(BOX, TONE, 0.0)], [BOX], 1.0, None)
+    nothing, _ = editor().find(bare, [Wearer(BOX, TONE, 0.0, GAIN)], [BOX], 1.0, None)
     np.testing.assert_allclose(nothing.within(given, BOX)[:, :, 0], 0.02)
 
 
@@ -189,7 +190,9 @@ def test_planted_pulse_goes_and_the_wanted_one_is_read() -> None:
     for index, t in enumerate(times):
         frame = frame_with(hand, 0.005 * pulse[index], t, seed=int(rng.integers(1 << 30)))
         phase = 2 * np.pi * 1.6 * t
-        edit, state = body.find(frame, [Wearer(face, TONE, phase)], [face], 1.0, state)
+        edit, state = body.find(
+            frame, [Wearer(face, TONE, phase, np.float32(np.cos(phase)) * GAIN)], [face], 1.0, state
+        )
         made = edit.beyond(frame, frame, [face], Dither(), index)
         for name, shown in (("before", frame), ("after", made)):
             yuv = [shown.y[66:114, 96:144], shown.u[33:57, 48:72], shown.v[33:57, 48:72]]
@@ -208,7 +211,7 @@ def test_planted_pulse_goes_and_the_wanted_one_is_read() -> None:
 def test_two_faces_lend_their_own_pulse_to_what_is_near() -> None:
     other = FaceBox(260.0, 60.0, 90.0)
     frame = frame_with(skin_at((160, 230, 0, 320)))
-    wearers = [Wearer(BOX, TONE, 0.0), Wearer(other, TONE, np.pi)]
+    wearers = [Wearer(BOX, TONE, 0.0, GAIN), Wearer(other, TONE, np.pi, -GAIN)]
     body, _ = editor().find(frame, wearers, [BOX, other], 1.0, None)
     left, right = body.gain[1, -10, 10], body.gain[1, -10, -10]
     assert left > 0.003 and right < -0.003
@@ -216,7 +219,21 @@ def test_two_faces_lend_their_own_pulse_to_what_is_near() -> None:
 
 def test_another_size_of_picture_starts_afresh() -> None:
     frame, small = frame_with(skin_at((160, 220, 220, 290))), frame_with(skin_at(size=(96, 128)))
-    wearers = [Wearer(BOX, TONE, 0.0)]
+    wearers = [Wearer(BOX, TONE, 0.0, GAIN)]
     _, state = editor().find(frame, wearers, [BOX], 1.0, None)
     body, state = editor().find(small, wearers, [BOX], 1.0, state)
     assert body.mask.shape == state.mask.shape == grid_of(small).shape
+
+
+def test_where_the_skin_moves_too_much_the_faces_own_edit_stands_in() -> None:
+    """A change of a third of a per cent is a pulse's, one of several per cent is motion's."""
+    skin, face = skin_at((90, 124, 0, 160), size=(128, 160)), FaceBox(80.0, 30.0, 44.0)
+    for swing, stands_in in ((0.003, False), (0.05, True)):
+        body, state = editor(), None
+        for index in range(105):
+            pulse = swing * np.sin(2 * np.pi * 1.5 * index / 30)
+            frame = frame_with(skin, pulse, index / 30, seed=index)
+            wearers = [Wearer(face, TONE, np.pi / 2, 2.0 * GAIN)]
+            edit, state = body.find(frame, wearers, [face], 0.0, state)
+        near = abs(edit.gain[1, -10, 20] - 2.0 * GAIN[1]) < 0.002
+        assert near == stands_in

@@ -14,7 +14,7 @@ from skimage.metrics import structural_similarity
 
 from model.data.process import grid
 from model.data.pulse import Pulse, draw_pulse
-from model.evaluate.beyond_mean import FaceGain, Overheard
+from model.evaluate.beyond_mean import FaceGain
 from model.evaluate.beyond_scenes import ComposedScene, Moment, RealScene
 from model.evaluate.codecs import Channel, open_channel
 from model.evaluate.metrics import ATTACKERS, LEAK_SIGNALS, attack, hits, read_rates, rgb_of
@@ -127,10 +127,7 @@ def _open(frame: Frame, artifact: Path | None, engine: str, target: float, seed:
     def video(beyond: bool, mean: bool = False) -> VideoFilter:
         settings = FilterSettings(target_bpm=target, seed=seed, engine=engine, beyond_face=beyond)
         opened = open_engine(loaded, engine, 1)
-        if not mean:
-            return VideoFilter(settings, loaded, opened)
-        heard = Overheard(opened)
-        return VideoFilter(settings, loaded, heard, body=FaceGain(heard))
+        return VideoFilter(settings, loaded, opened, body=FaceGain() if mean else None)
 
     def channel() -> Channel:
         return open_channel(CODEC, frame.width, frame.height, 30.0)

@@ -188,7 +188,7 @@ def _still(path: Path | None) -> tuple[Rgb, FaceBox]:
 
 def _cheek(still: Rgb, box: FaceBox) -> Array32:
     """A square of skin below the left eye."""
-    x, y, half = round(box.cx - 0.14 * box.size), round(box.cy + 0.08 * box.size), round(0.06 * box.size)
+    x, y, half = round(box.cx - 0.13 * box.size), round(box.cy + 0.04 * box.size), round(0.045 * box.size)
     return still[y - half : y + half, x - half : x + half].astype(np.float32)
 
 
