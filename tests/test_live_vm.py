@@ -163,12 +163,14 @@ def test_devices_that_stall_break_and_come_back(clip: Clip, tmp_path: Path) -> N
     figures, frames = figures_in(tmp_path), frames_in(tmp_path)
     check_nothing_raw(frames, clip)
     assert cards_among(frames)[0], "the first frame is not a card"
+    assert figures["a reader comes, picture"] >= 0.5, "a picture before the face has settled"
     for name, seconds in figures.items():
         if name.endswith("picture"):
             assert seconds <= 3.0, (name, seconds)
-    # At 5 frames a second, 0.4 s without one are no stall; the filter's own time comes on top.
-    for name in ("stall, card", "unplugged, card", "noise, card"):
-        assert figures[name] <= 0.6, (name, figures[name])
+    # At 5 frames a second, 0.4 s without one are no stall; the filter's own time comes on top. A face that
+    # noise takes the place of is looked for, and edited where it was, for a second before it counts as gone.
+    for name, bar in (("stall, card", 0.6), ("unplugged, card", 0.6), ("noise, card", 1.5)):
+        assert figures[name] <= bar, (name, figures[name])
     assert figures["SIGTERM, ended"] < 1.0
 
 

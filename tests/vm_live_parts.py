@@ -158,7 +158,7 @@ class Command:
         folder = Path(f"/proc/{self._process.pid}/fd")
         for link in folder.iterdir():
             with suppress(OSError):
-                if os.readlink(link) == path:  # noqa: PTH115  # Path.readlink would make a Path of a socket
+                if os.readlink(link).removesuffix(" (deleted)") == path:  # noqa: PTH115  # sockets, too
                     return True
         return False
 
