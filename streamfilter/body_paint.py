@@ -113,7 +113,7 @@ def _joined(above: _Span, below: _Span) -> _Span:
 @cache
 def _lattice(shape: tuple[int, int], dither: PlaneDither) -> Plane:
     """The thresholds of a plane at phase 0, 256ths of a level."""
-    levels = np.rint((thresholds(dither, shape, 0, 0, 0) + 0.5) * _LEVELS - 0.5).astype(np.uint8)
+    levels: Plane = np.rint((thresholds(dither, shape, 0, 0, 0) + 0.5) * _LEVELS - 0.5).astype(np.uint8)
     levels.setflags(write=False)
     return levels
 

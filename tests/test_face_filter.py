@@ -147,7 +147,7 @@ def test_strength_glides_to_nothing_and_back_within_a_second(
     told: list[float] = []
     step = video.engine.step
 
-    def listening(inputs: dict[str, np.ndarray], state: object) -> object:  # type: ignore[type-arg]
+    def listening(inputs: dict[str, np.ndarray], state: object) -> object:
         told.append(float(inputs[contract.STRENGTH][0, 0]))
         return step(inputs, state)  # type: ignore[arg-type]
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-from linuxpy.video import device as v4l2  # type: ignore[import-untyped]
+from linuxpy.video import device as v4l2
 
 from streamfilter.capture.camera import CameraSettings, FormatChoice, open_camera
 from streamfilter.capture.cameras import CameraInfo, find_camera, list_cameras

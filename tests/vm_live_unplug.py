@@ -38,8 +38,10 @@ def main() -> None:
 
     lost, back = [], []
     for number in range(TIMES):
+        start = time.monotonic()
         (DRIVER / "unbind").write_text("vivid.0")
-        lost.append(until(lambda: shows(is_read=False), "the loss to be seen"))
+        until(lambda: shows(is_read=False), "the loss to be seen")
+        lost.append(time.monotonic() - start)
         until(lambda: not command.holds(VIVID), "the lost webcam to be closed")
         time.sleep(0.3 * (number % 4))  # at different places of the schedule of attempts
         (DRIVER / "bind").write_text("vivid.0")

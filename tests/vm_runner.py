@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = Path(os.environ.get("PHYSIOCAM_SHARED", ROOT.parent / "shared"))
-PER_NANOSECOND = 4  # instructions: the speed of the counted machine, a slow laptop's core
+PER_NANOSECOND = 6  # instructions: the speed of the counted machine, a slow laptop's core
 
 # An emulated machine is 10 to 40 times too slow for deadlines, and the busier its host the slower. Here QEMU
 # counts instructions instead of looking at the clock (-icount): the machine's second lasts as many of them
@@ -50,7 +50,7 @@ def run_in_machine(
         if qemu is None:
             pytest.skip("no qemu-system-x86_64 (vmrun --install --prepare installs it)")
         path = f"{_counting(folder, qemu)}:{path}"
-        command += ["--smp", "1", "--cpu", "max", "--append", f"tsc_early_khz={PER_NANOSECOND * 1_000_000}"]
+        command += ["--smp", "1", "--append", f"tsc_early_khz={PER_NANOSECOND * 1_000_000}"]
     command += [*options, "--", sys.executable, str(ROOT / "tests" / script), *arguments]
     environment = {**os.environ, "PATH": path, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, env=environment)

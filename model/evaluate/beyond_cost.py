@@ -7,6 +7,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import numpy as np
+import numpy.typing as npt
 
 from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.dither import Dither
@@ -64,7 +65,7 @@ def _milliseconds(work: Callable[[], None]) -> float:
     return 1000.0 * (time.perf_counter() - start)
 
 
-def _frame(skin: np.ndarray, seconds: float) -> Frame:  # type: ignore[type-arg]
+def _frame(skin: npt.NDArray[np.bool_], seconds: float) -> Frame:
     matrix, offset = rgb_to_yuv_matrix(ColorSpec())
     colors = [matrix @ np.array(color) + offset for color in (GREY, SKIN)]
     rng = np.random.default_rng(round(30 * seconds))
@@ -72,4 +73,5 @@ def _frame(skin: np.ndarray, seconds: float) -> Frame:  # type: ignore[type-arg]
     for k, mask in enumerate((skin, skin[::2, ::2], skin[::2, ::2])):
         level = np.where(mask, colors[1][k], colors[0][k]) + rng.normal(0.0, 1.5, mask.shape)
         planes.append(np.rint(level).astype(np.uint8))
-    return Frame(*planes, round(seconds * 30), Fraction(1, 30), ColorSpec())
+    y, u, v = planes
+    return Frame(y, u, v, round(seconds * 30), Fraction(1, 30), ColorSpec())

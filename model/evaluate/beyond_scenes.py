@@ -177,9 +177,12 @@ def frame_of(rgb: Array32, seconds: float) -> Frame:
 
 def _still(path: Path | None) -> tuple[Rgb, FaceBox]:
     if path is None:
-        rgb = np.asarray(skimage.data.astronaut()[:330, 60:390], np.uint8)
+        rgb = np.asarray(skimage.data.astronaut()[:330, 60:390], np.uint8)  # type: ignore[no-untyped-call]
     else:
-        rgb = np.asarray(cv2.cvtColor(cv2.imread(str(path)), cv2.COLOR_BGR2RGB), np.uint8)
+        picture = cv2.imread(str(path))
+        if picture is None:
+            raise ValueError(f"{path} is no picture: give another still")
+        rgb = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2RGB), np.uint8)
     found = FaceDetector().detect_frame(frame_of(rgb.astype(np.float32), 0.0))
     if not found:
         raise ValueError(f"{path} shows no face: give another still")
@@ -218,7 +221,7 @@ def _lay_still(picture: Array32, still: Rgb, box: FaceBox, centre: tuple[float, 
     moved = cv2.warpAffine(still.astype(np.float32), affine, SIZE, flags=area)
     shown = cv2.warpAffine(np.ones(still.shape[:2], np.float32), affine, SIZE, flags=area)
     head = _disc((centre[0], centre[1] - 2.0), (0.40 * box.size * zoom, 0.62 * box.size * zoom))
-    _lay(picture, moved, np.minimum(shown, head))
+    _lay(picture, np.asarray(moved, np.float32), np.asarray(np.minimum(shown, head), np.float32))
 
 
 def _room(rng: np.random.Generator, tone: Array32 | None) -> Array32:
