@@ -17,7 +17,7 @@ from streamfilter.web.messages import Command, parse_command, status_message
 from tests.web_control import spectra
 
 _JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    st.none() | st.booleans() | st.integers() | st.floats(allow_subnormal=False) | st.text(),
     lambda inner: (
         st.lists(inner) | st.dictionaries(st.sampled_from(["do", "value", "id"]) | st.text(), inner)
     ),

@@ -110,6 +110,7 @@ def _cost(each: CameraFormat, settings: CameraSettings) -> tuple[float, ...]:
         rate if reaches else -rate,
         each.pixel_format in JPEG,
         KNOWN.index(each.pixel_format),
+        each.width,
     )
 
 
