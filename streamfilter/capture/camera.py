@@ -111,6 +111,7 @@ def _cost(each: CameraFormat, settings: CameraSettings) -> tuple[float, ...]:
         each.pixel_format in JPEG,
         KNOWN.index(each.pixel_format),
         each.width,
+        each.height,
     )
 
 
