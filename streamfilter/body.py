@@ -30,7 +30,8 @@ from streamfilter.masking import State as NoiseState
 from streamfilter.skin import Tone
 from streamfilter.skin_cells import TILE, Cells, Grid, cells_of, grid_of, off_faces, outside, oval, skin_like
 
-MASKING_LEVEL = 0.0015  # relative rms in each colour; docs/evaluation/beyond-the-face.md
+MASKING_LEVEL = 0.003  # relative rms in each colour; docs/evaluation/beyond-the-face.md
+WITHIN = 0.5  # share of it beside the oval: the face's pulse is nearer there, and less is left
 LIMIT = 0.02  # of the removal, relative
 HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))  # of the wanted pulse, as the network draws it
 _RISE, _FALL = 0.1, 0.5  # seconds in which the mask follows skin that comes and that goes
@@ -71,11 +72,13 @@ class BodyState:
 
 @dataclass(frozen=True, slots=True)
 class BodyEdit:
-    """``gain`` (3, h, w): relative change of R, G, B; ``mask`` (h, w) 0..1: where; ``rgb``."""
+    """``gain`` (3, h, w): relative change of R, G, B, of which ``noise`` (3, th, tw) is masking; ``mask``
+    (h, w) 0..1: where; ``rgb`` (3, h, w): the cells' colour, 0..1."""
 
     grid: Grid
     rgb: FloatMap
     gain: FloatMap
+    noise: FloatMap
     mask: FloatMap
 
     def within(self, gain: FloatMap, box: FaceBox) -> FloatMap:
@@ -91,7 +94,8 @@ class BodyEdit:
             return np.asarray(moved, np.float32)
 
         weight = seen(self.mask) * (1.0 - oval(size))
-        own = np.stack([seen(part) for part in self.gain])
+        calmer = self.gain - (1.0 - WITHIN) * _enlarged(self.noise, self.grid.shape)
+        own = np.stack([seen(part) for part in calmer])
         return np.asarray(gain + weight * (own - gain), np.float32)
 
     def beyond(
@@ -149,12 +153,13 @@ class BodyEditor:
         power, trust = _trust(before, pulse[1], known, step)
         noise, noise_state = self._masking.step(before.noise, step)
         pulse = np.clip(pulse, -LIMIT, LIMIT)
-        change = self.change(wearers, grid, strength, pulse, trust) + _enlarged(noise, grid.tiles)
-        gain = _enlarged(change, grid.shape)
+        change = self.change(wearers, grid, strength, pulse, trust)
+        masking = _enlarged(noise, grid.tiles)
+        gain = _enlarged(change + masking, grid.shape)
         following = BodyState(
             grid, source.seconds, like, mask, cells.logs, filters, power, known, noise_state
         )
-        return BodyEdit(grid, cells.rgb, gain, mask), following
+        return BodyEdit(grid, cells.rgb, gain, masking, mask), following
 
     def _start(self, grid: Grid, like: FloatMap, cells: Cells) -> BodyState:
         nowhere = np.zeros(grid.tiles, np.bool_)

@@ -16,8 +16,9 @@ INTRO = """# Beyond the face
 Neck, ears, chest and hands carry the true pulse too. What lies outside the square crop of the face is no
 business of the network; `beyond_face` (on by default) edits it: `streamfilter/body.py` finds skin of the
 face's tone in a picture of 160 cells across, takes out what a causal band-stop on the skin's own colour
-takes for a pulse, adds the wanted pulse and a little noise, and writes that, dithered, into the planes.
-Within the crop, beside the face's oval, the same gain takes the place of the network's.
+takes for a pulse, adds the wanted pulse and a little noise, and writes that, dithered, into the planes. Where
+the skin moves so much that its own colour tells little, the face's mean edit stands in. Within the crop,
+beside the face's oval, the same gain takes the place of the network's.
 
 **How it is measured.** A known pulse (0.5 % of green) is planted on all skin of a scene: real clips in which
 skin lies beyond the crop (places marked by eye), and composed ones, with a held-out still face that sways and
@@ -30,7 +31,19 @@ region is then read by its mean colour, in the 8-bit planes and after H.264 at 1
 *Coherence* (0 to 1, mean of POS, CHROM, GREEN) and *pulse left* (amplitude in GREEN that follows the true
 pulse, 1: untouched) say what is there; *reads true* and *reads target* how many of POS, CHROM, GREEN and PCA
 show that rate (± 3 bpm); *found* how many find the true rate once the target is notched out. A clip of ten
-seconds gives chance much room: the rows "no pulse" are the same frames with nothing planted.
+seconds gives chance much room: the rows "no pulse" are the same frames with nothing planted. *Face's mean
+gain* puts the face's own edit on all skin, for comparison.
+
+**What it cannot do.** Skin that shares a tile (40 pixels at 720p) with a wall or hair of its own tone is
+taken for weaker in pulse than it is, and keeps a part. The face's mean gain knows neither the delay nor how
+strong the pulse is elsewhere; here it is as strong everywhere, which flatters that row. A hand that comes in
+carries the face's edit for its first second or two. Skin is not looked for while no face is followed, nor in
+the tone of people beyond `max_faces`. Beyond the crop the notch attack still finds the true rate more often
+than by chance.
+
+**The noise's level** is 0.3 % rms beyond the crop, half of it within. With one seed, 0.15, 0.3 and 0.45 %
+left the notch attack 11, 7 and 6 of 40 readings in the planes and 11, 8 and 5 after H.264; the target was read
+on 40, 40 and 38. With another seed it was 22 at 0.15 % and 13 at 0.3 %: luck has its part in it.
 """
 
 
