@@ -168,7 +168,7 @@ def test_devices_that_stall_break_and_come_back(clip: Clip, tmp_path: Path) -> N
         if name.endswith("picture"):
             assert seconds <= 3.0, (name, seconds)
     # At 5 frames a second, 0.4 s without one are no stall; the filter's own time comes on top. A face that
-    # noise takes the place of is edited where it was for the tracker's grace, 1.5 s, before it counts as gone.
+    # noise takes the place of is edited where it was for the tracker's grace of 1.5 s, and then is gone.
     for name, bar in (("stall, card", 0.6), ("unplugged, card", 0.6), ("noise, card", 2.0)):
         assert figures[name] <= bar, (name, figures[name])
     assert figures["SIGTERM, ended"] < 1.0
