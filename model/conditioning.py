@@ -5,9 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-# Harmonics of the wanted pulse: relative amplitude and phase lag (rad) of cos(k·phase), a systolic
-# upstroke and a slower decay as in a fingertip BVP.
-HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))
+from streamfilter.clock import HARMONICS
 
 
 class Conditioner(nn.Module):

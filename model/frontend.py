@@ -18,11 +18,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-# Chebyshev II, order 3, 27 dB, 0.68 to 3.3 Hz: (pole Hz, pole Q, zero Hz) of its sections. Order 2 would
-# settle at once, but takes twice as much slow light for pulse; a Butterworth leaves a third of 53 bpm.
-SECTIONS = ((5.1439, 1.3032, 3.0136), (1.498, 0.34985, 1.498), (0.4362, 1.3032, 0.7446))
-PASSES = 2
-MAX_POLE = 0.35  # of the frame rate; higher poles are not representable at 15 frames a second
+from streamfilter.band_stop import LEAK_SECONDS, MAX_POLE, PASSES, SECTIONS
 
 # Rows: luma, then two colour differences orthogonal to it (the plane in which POS and CHROM look).
 OPPONENT = (
@@ -35,7 +31,6 @@ OPPONENT = (
 # and is taken as a step that the band-stop does not chase. BRISK is the scale of the change as a feature.
 SLEW = (2.0, 2.0, 2.0)
 BRISK = (0.8, 0.5, 0.5)
-LEAK_SECONDS = 30.0  # forgetting of the integrated colour, so that days of drift stay small
 BLACK = 0.004  # added before the logarithm: one grey level, keeps dark cells finite
 
 # Bring a pulse of 0.5 % to about unit scale in each feature (by colour; by inner value of the sections).

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from streamfilter import band_stop
 from streamfilter.body_paint import paint
+from streamfilter.clock import wanted_wave
 from streamfilter.dither import Dither, FloatMap
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix
@@ -33,7 +34,6 @@ from streamfilter.skin_cells import TILE, Cells, Grid, cells_of, grid_of, off_fa
 MASKING_LEVEL = 0.003  # relative rms in each colour; docs/evaluation/beyond-the-face.md
 WITHIN = 0.5  # share of it beside the oval: the face's pulse is nearer there, and less is left
 LIMIT = 0.02  # of the removal, relative
-HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))  # of the wanted pulse, as the network draws it
 _RISE, _FALL = 0.1, 0.5  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
 _SLEW = 2.0  # 1/s: a cell's log colour that moves faster is motion, not light or blood
@@ -172,10 +172,7 @@ class BodyEditor:
     ) -> FloatMap:
         """(3, th, tw): the nearest face's wanted pulse, less the tile's pulse as far as that is trusted, less
         the face's for the rest. Noise is not in it."""
-        waves = [
-            sum(a * math.cos(k * one.phase - lag) for k, (a, lag) in enumerate(HARMONICS, 1))
-            for one in wearers
-        ]
+        waves = [wanted_wave(one.phase) for one in wearers]
         shown = strength * np.outer(self._direction, waves)  # (3, faces)
         faces = np.stack([one.gain for one in wearers], axis=1)
         nearest = _nearest(wearers, grid)

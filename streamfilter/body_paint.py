@@ -12,11 +12,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from streamfilter.composite import fade_ramp
 from streamfilter.dither import Dither, FloatMap, PlaneDither, thresholds
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import CROP_SIZE
 from streamfilter.frame import Frame, Plane
-from streamfilter.skin_cells import FADE_CELLS, Grid
+from streamfilter.skin_cells import Grid
 
 BLOCK = 10  # cells to the side of the blocks that are written or left alone
 _PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
@@ -138,16 +139,8 @@ def _window(start: float, size: float, length: int, scale: int) -> _Window:
     first = min(max(int(start / scale), 0), length)
     last = min(max(int((start + size) / scale) + 1, first), length)
     at = ((np.arange(first, last) + 0.5) * scale - start) / size * CROP_SIZE - 0.5
-    weight = np.interp(at, np.arange(CROP_SIZE), _ramp(), left=0.0, right=0.0)
+    weight = np.interp(at, np.arange(CROP_SIZE), fade_ramp(CROP_SIZE), left=0.0, right=0.0)
     return first, weight.astype(np.float32)
-
-
-@cache
-def _ramp() -> FloatMap:
-    distance = np.minimum(np.arange(CROP_SIZE), np.arange(CROP_SIZE)[::-1])
-    ramp: FloatMap = (0.5 - 0.5 * np.cos(np.pi * np.minimum(distance / FADE_CELLS, 1.0))).astype(np.float32)
-    ramp.setflags(write=False)
-    return ramp
 
 
 def _spare(offset: Fine, windows: Sequence[tuple[_Window, _Window]], top: int, left: int) -> None:

@@ -12,6 +12,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+# Harmonics of the wanted pulse: relative amplitude and phase lag (rad) of cos(k·phase), a systolic
+# upstroke and a slower decay as in a fingertip BVP.
+HARMONICS = ((1.0, 0.0), (0.28, 0.9), (0.07, 1.6))
 MAX_STEP = 1.0  # seconds; a longer gap (suspend, jump of the clock) counts as this much
 
 
@@ -86,6 +89,11 @@ class PulseClock:
             + moved.noise
         )
         return moved.beat + self._depth * deviation, moved
+
+
+def wanted_wave(phase: float) -> float:
+    """Waveform of the wanted pulse at its phase (radians), about ±1.3."""
+    return sum(amplitude * math.cos(k * phase - lag) for k, (amplitude, lag) in enumerate(HARMONICS, 1))
 
 
 def _turn(angle: float, cycles: float) -> float:

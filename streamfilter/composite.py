@@ -11,6 +11,7 @@ from functools import cache
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 
 from streamfilter.dither import Dither, FloatMap, PlaneDither, add_dithered
 from streamfilter.face.box import FaceBox
@@ -19,7 +20,7 @@ from streamfilter.frame import Frame, Plane
 
 DEFAULT_DITHER = Dither()
 
-_FADE_CELLS = 2  # over this many of the crop's cells the edit falls to zero at the box's border
+FADE_CELLS = 2  # over this many of the crop's cells the edit falls to zero at the box's border
 _DARK = 16.0  # luma level below which the luma edit no longer follows the pixel's own luma
 _PLANE_PHASES = (0, 85, 171)  # Y, U, V: a third of the circle apart
 
@@ -117,10 +118,18 @@ def _on_whole_samples(
 
 
 @cache
+def fade_ramp(size: int) -> npt.NDArray[np.float64]:
+    """(S,) weight of a face's edit along an axis of its crop: 1 inside, falling to 0 at the ends."""
+    distance = np.minimum(np.arange(size), np.arange(size)[::-1])
+    ramp: npt.NDArray[np.float64] = 0.5 - 0.5 * np.cos(np.pi * np.minimum(distance / FADE_CELLS, 1.0))
+    ramp.setflags(write=False)
+    return ramp
+
+
+@cache
 def _fade(size: int) -> FloatMap:
     """(S, S) window: 1 inside, raised cosine over the outer cells, 0 on the outermost ones."""
-    distance = np.minimum(np.arange(size), np.arange(size)[::-1])
-    ramp = 0.5 - 0.5 * np.cos(np.pi * np.minimum(distance / _FADE_CELLS, 1.0))
+    ramp = fade_ramp(size)
     window: FloatMap = np.outer(ramp, ramp).astype(np.float32)
     window.setflags(write=False)
     return window

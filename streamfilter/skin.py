@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 Crop = npt.NDArray[np.float32]
 
+BLACK = np.float32(0.02)  # added before logarithms: dark cells stay finite
 _SPREAD = 0.16  # in log ratios: what light and shading do to one skin's chroma
 _SHARE = 0.35  # of the crop's middle that must look like the face's skin
 
@@ -40,5 +41,5 @@ def _middle(crop: Crop) -> Crop:
 
 
 def _ratios(crop: Crop) -> tuple[Crop, Crop]:
-    logs = np.log(crop + np.float32(0.02))
+    logs = np.log(crop + BLACK)
     return logs[0] - logs[1], logs[2] - logs[1]

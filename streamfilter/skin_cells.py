@@ -9,21 +9,20 @@ from functools import cache
 import cv2
 import numpy as np
 
+from streamfilter.composite import FADE_CELLS
 from streamfilter.dither import FloatMap
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import yuv_to_rgb_matrix
 from streamfilter.face.crop import CROP_SIZE, skin_prior
 from streamfilter.frame import Frame, Plane
-from streamfilter.skin import Tone
+from streamfilter.skin import BLACK, Tone
 
 ACROSS = 160  # cells along the picture's longer side, about
 TILE = 5  # cells to a tile's side
-FADE_CELLS = 2  # of the crop's: the rim of a box over which the face's edit fades out (composite.py)
 # Distance in log ratios: within the first a cell is skin, beyond the second it is not.
 NEAR, FAR = 0.13, 0.22
 # Green, 0..1: below the first noise decides the chroma.
 DARK, LIT = 0.03, 0.07
-_BLACK = np.float32(0.02)  # as in skin.py
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +59,7 @@ def cells_of(frame: Frame, grid: Grid) -> Cells:
     matrix, offset = (part.astype(np.float32) for part in yuv_to_rgb_matrix(frame.color))
     rgb = (matrix @ yuv.reshape(3, -1) + offset[:, None]).reshape(yuv.shape)
     rgb = np.clip(rgb, 0.0, 1.0, out=rgb)
-    logs = np.asarray(cv2.log(rgb + _BLACK), np.float32)
+    logs = np.asarray(cv2.log(rgb + BLACK), np.float32)
     return Cells(rgb, logs)
 
 

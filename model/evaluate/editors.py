@@ -10,9 +10,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import butter, sosfilt, sosfilt_zi
 
-from model.conditioning import HARMONICS
 from model.evaluate.clip import EvalClip
-from streamfilter.clock import PulseClock
+from streamfilter.clock import PulseClock, wanted_wave
 from streamfilter.composite import apply_gain
 from streamfilter.config import FilterSettings
 from streamfilter.face.crop import crop_rgb
@@ -104,8 +103,7 @@ class Oracle:
     def edit(self, index: int, frame: Frame) -> tuple[Frame, bool]:
         clip = self._clip
         phase, self._state = self._clock.advance(self._state, frame.seconds, clip.target)
-        wave = sum(amplitude * np.cos(k * phase - lag) for k, (amplitude, lag) in enumerate(HARMONICS, 1))
-        wanted = self._direction[:, None, None] * (np.float32(wave) * clip.soft_skin(index))
+        wanted = self._direction[:, None, None] * (np.float32(wanted_wave(phase)) * clip.soft_skin(index))
         gain = np.asarray((1.0 + wanted) / (1.0 + clip.pulse_cells(index)) - 1.0, np.float32)
         box = clip.box(index)
         return apply_gain(frame, gain, crop_rgb(frame, box), box, index=index), False
