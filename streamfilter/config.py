@@ -48,16 +48,16 @@ class FilterSettings:
     beyond_face: bool = True
 
     def __post_init__(self) -> None:
-        _within("target_bpm", self.target_bpm, MIN_BPM, MAX_BPM, "bpm")
-        _within("hr_variability", self.hr_variability, 0.0, 1.0)
-        _within("strength", self.strength, 0.0, 1.0)
-        _within("settle_seconds", self.settle_seconds, 0.0, 30.0, "s")
-        _whole("threads", self.threads, 1, 64)
-        _whole("max_faces", self.max_faces, 1, 64)
+        within("target_bpm", self.target_bpm, MIN_BPM, MAX_BPM, "bpm")
+        within("hr_variability", self.hr_variability, 0.0, 1.0)
+        within("strength", self.strength, 0.0, 1.0)
+        within("settle_seconds", self.settle_seconds, 0.0, 30.0, "s")
+        whole("threads", self.threads, 1, 64)
+        whole("max_faces", self.max_faces, 1, 64)
         if not isinstance(self.beyond_face, bool):
             raise UsageError(f"beyond_face should be true or false, it is {self.beyond_face!r}")
         if self.seed is not None:
-            _whole("seed", self.seed, 0, 2**63 - 1)
+            whole("seed", self.seed, 0, 2**63 - 1)
         if self.engine not in ENGINE_NAMES:
             raise UsageError(f"engine {self.engine!r} is unknown: choose one of {', '.join(ENGINE_NAMES)}")
         if self.artifact is not None and not isinstance(self.artifact, Path):
@@ -90,12 +90,12 @@ def diff(old: FilterSettings, new: FilterSettings) -> SettingsChange:
     return SettingsChange(changed & LIVE_SETTINGS, changed - LIVE_SETTINGS)
 
 
-def _within(name: str, value: object, low: float, high: float, unit: str = "") -> None:
+def within(name: str, value: object, low: float, high: float, unit: str = "") -> None:
     number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
     if not low <= number <= high:
         raise UsageError(f"{name} should be from {low:g} to {high:g} {unit}".rstrip() + f", it is {value!r}")
 
 
-def _whole(name: str, value: object, low: int, high: int) -> None:
+def whole(name: str, value: object, low: int, high: int) -> None:
     if not isinstance(value, int) or isinstance(value, bool) or not low <= value <= high:
         raise UsageError(f"{name} should be a whole number from {low} to {high}, it is {value!r}")

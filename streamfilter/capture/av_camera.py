@@ -204,7 +204,7 @@ class AvCamera:
         )
         with self._changed:
             if self._newest is not None:
-                self._dropped["not read in time"] = self._dropped.get("not read in time", 0) + 1
+                self._drop("not read in time")
             self._newest = frame
             self._changed.notify_all()
 

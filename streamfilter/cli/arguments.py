@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from streamfilter import __version__
+from streamfilter.cli.command_parser import Parser
 from streamfilter.errors import (
     ArtifactError,
     EngineError,
@@ -47,11 +47,6 @@ _FILES_ONLY = ("overwrite", "lossless", "crf")
 _LIVE_ONLY = ("duration", "wait")
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}. See physio-cam --help.")
-
-
 def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The options; of the settings only those that were given, as text (see ``settings_flags``).
 
@@ -76,7 +71,7 @@ def build_parser() -> argparse.ArgumentParser:
     """The parser. It raises UsageError instead of leaving the program."""
     commands = "\n".join(f"  physio-cam {name:<10} {meaning}" for name, meaning in COMMANDS)
     codes = "\n".join(f"  {code:>3}  {meaning}" for code, meaning in _EXIT_CODES)
-    parser = _Parser(
+    parser = Parser(
         prog="physio-cam",
         description="Takes the true pulse out of the faces that a camera sees, live, and shows a chosen "
         "heart rate: physio-cam --hr 70. With --input it filters a file.",

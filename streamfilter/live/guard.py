@@ -16,7 +16,7 @@ import numpy as np
 
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import ColorSpec, Frame
-from streamfilter.frame_filter import FILTER_FAILED, check_result
+from streamfilter.frame_filter import FILTER_FAILED, FilteredFrame, FrameFilter, check_result
 from streamfilter.live.ports import LIVE_TIME_BASE
 from streamfilter.shield import shield_frame
 
@@ -45,32 +45,19 @@ class SafeFrame:
             raise TypeError("safe frames are made by the guard only, from an edit or from a card")
 
 
-class LiveResult(Protocol):
-    """What the live filter made of a frame; see :class:`streamfilter.face_filter.FilteredFrame`."""
-
-    @property
-    def frame(self) -> Frame: ...
-
-    @property
-    def faces(self) -> int: ...
-
-    @property
-    def shielded(self) -> str | None: ...
+class LiveResult(FilteredFrame, Protocol):
+    """What the live filter made of a frame, and the boxes of the edited faces by their number."""
 
     @property
     def boxes(self) -> Mapping[int, FaceBox]: ...
 
 
-class LiveFilter(Protocol):
+class LiveFilter(FrameFilter, Protocol):
     """Edits the frames of one camera in order of time."""
 
     def process(self, frame: Frame) -> LiveResult: ...
 
-    def set_target(self, bpm: float) -> None: ...
-
     def set_strength(self, strength: float) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Cards:

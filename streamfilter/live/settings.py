@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
-from streamfilter.config import FilterSettings
+from streamfilter.config import FilterSettings, within
 from streamfilter.engine.select import AUTO
 from streamfilter.errors import UsageError
 from streamfilter.live.target import Target, parse_target, shown
@@ -60,8 +59,8 @@ class LiveSettings:
         object.__setattr__(self, "wanted", parse_target(self.target))
         _even("width", self.width, 16, 7680)
         _even("height", self.height, 16, 4320)
-        _within("fps", self.fps, 1.0, 240.0)
-        _within("settle", self.settle_seconds, 0.5, 2.0, " s")
+        within("fps", self.fps, 1.0, 240.0)
+        within("settle", self.settle_seconds, 0.5, 2.0, "s")
         if not _whole(self.web_port, 0, 65535):
             raise UsageError(f"web_port should be a whole number from 0 to 65535, it is {self.web_port!r}")
         for name in ("always_on", "web", "quiet"):
@@ -153,9 +152,3 @@ def _whole(value: object, low: int, high: int) -> bool:
 def _even(name: str, value: int, low: int, high: int) -> None:
     if not _whole(value, low, high) or value % 2:
         raise UsageError(f"size: {name} should be an even number from {low} to {high}, it is {value!r}")
-
-
-def _within(name: str, value: object, low: float, high: float, unit: str = "") -> None:
-    number = value if isinstance(value, int | float) and not isinstance(value, bool) else math.nan
-    if not low <= number <= high:
-        raise UsageError(f"{name} should be from {low:g} to {high:g}{unit}, it is {value!r}")
