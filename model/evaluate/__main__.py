@@ -15,11 +15,11 @@ from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS, SKIP_SECONDS
 from model.evaluate.editors import NAMES, WANTED
 from model.evaluate.plots import draw_all
 from model.evaluate.pool import Spec, Task, run_all
+from model.evaluate.program import name_of, run_program
 from model.evaluate.real import real_specs
 from model.evaluate.report import write_report
 from model.evaluate.synthetic import synthetic_specs
 from streamfilter.artifact import load_artifact
-from streamfilter.errors import PhysioCamError
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -84,7 +84,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     if "artifact" in editors:
         manifest = load_artifact(artifact).manifest
         direction = manifest.pulse_direction
-        name = f"{manifest.name} (step.onnx {manifest.files['step.onnx'][:12]})"
+        name = name_of(manifest)
     tasks = [
         Task(spec, editors, artifact, direction, options.cache, options.engine, not options.no_codecs)
         for spec in specs_of(options)
@@ -123,14 +123,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        return evaluate(options, " ".join(["python -m model.evaluate", *words]))
-    except PhysioCamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_program("python -m model.evaluate", parse, evaluate, arguments)
 
 
 if __name__ == "__main__":

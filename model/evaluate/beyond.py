@@ -19,8 +19,8 @@ from model.evaluate.beyond_cost import cost
 from model.evaluate.beyond_report import write
 from model.evaluate.beyond_run import run_scene
 from model.evaluate.beyond_scenes import NEAR, ComposedScene, RealScene
+from model.evaluate.program import name_of, run_program
 from streamfilter.artifact import load_artifact
-from streamfilter.errors import PhysioCamError
 
 ROOT = Path(__file__).resolve().parents[2]
 REAL = {  # skin beyond the crop, by eye
@@ -78,7 +78,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
             print(f"{time.monotonic() - start:6.0f} s  {result['name']}", flush=True)
     meta = {
         "command": command,
-        "artifact": f"{manifest.name} (step.onnx {manifest.files['step.onnx'][:12]})",
+        "artifact": name_of(manifest),
         "cost": cost(),
     }
     print(f"wrote {write(options.out, results, meta)}")
@@ -90,14 +90,7 @@ def _run(task: tuple[RealScene | ComposedScene, Path | None, str, int]) -> dict[
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    options = parse(arguments)
-    words = sys.argv[1:] if arguments is None else list(arguments)
-    os.environ.setdefault("OMP_NUM_THREADS", "1")
-    try:
-        return evaluate(options, " ".join(["python -m model.evaluate.beyond", *words]))
-    except PhysioCamError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 2
+    return run_program("python -m model.evaluate.beyond", parse, evaluate, arguments)
 
 
 if __name__ == "__main__":
