@@ -93,7 +93,7 @@ class BodyEdit:
             moved = cv2.warpAffine(part, to_cells, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
             return np.asarray(moved, np.float32)
 
-        weight = seen(self.mask) * (1.0 - oval(size))
+        weight = seen(self.mask) * np.maximum(1.0 - 2.0 * oval(size), 0.0)
         calmer = self.gain - (1.0 - WITHIN) * _enlarged(self.noise, self.grid.shape)
         own = np.stack([seen(part) for part in calmer])
         return np.asarray(gain + weight * (own - gain), np.float32)

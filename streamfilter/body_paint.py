@@ -1,19 +1,14 @@
-"""Offsets of the frame's cells, written into its planes where they are not zero, outside the faces' boxes.
-
-The dither is dither.py's, in whole numbers: offsets are 256ths of a level, so that a wide area costs half.
-"""
+"""Offsets of the frame's cells, written into its planes where they are not zero, outside the faces' boxes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from streamfilter.composite import fade_ramp
-from streamfilter.dither import Dither, FloatMap, PlaneDither, thresholds
+from streamfilter.dither import Dither, Fine, FloatMap, add_dithered, fine
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import CROP_SIZE
 from streamfilter.frame import Frame, Plane
@@ -21,8 +16,6 @@ from streamfilter.skin_cells import Grid
 
 BLOCK = 10  # cells to the side of the blocks that are written or left alone
 _PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
-_LEVELS = 256  # of a threshold
-Fine = npt.NDArray[np.int16]
 _Window = tuple[int, FloatMap]
 _Span = tuple[int, int, int, int]  # top, bottom, left, right, in cells
 
@@ -58,17 +51,13 @@ def paint(
             )
             for box in boxes
         ]
-        fine = np.rint(np.pad(offsets[number], 1, mode="edge") * _LEVELS).astype(np.int16)
-        lattice = _lattice(plane.shape, kind)
+        around = fine(np.asarray(cv2.copyMakeBorder(offsets[number], 1, 1, 1, 1, cv2.BORDER_REPLICATE)))
         for span in spans:
-            top, left, offset = _at_full_size(fine, span, grid.cell // scale, plane)
+            top, left, offset = _at_full_size(around, span, grid.cell // scale, plane)
             rows, columns = slice(top, top + offset.shape[0]), slice(left, left + offset.shape[1])
             _spare(offset, windows, top, left)
-            turned = lattice[rows, columns] + np.uint8(phase % _LEVELS)
-            moved = turned.astype(np.int16)
-            moved += offset
-            moved >>= 8
-            cv2.add(edited[rows, columns], moved, dst=edited[rows, columns], dtype=cv2.CV_8U)
+            part = edited[rows, columns]
+            add_dithered(part, offset, kind, top=top, left=left, phase=phase, out=part)
         planes.append(edited)
     return target.with_planes(*planes)
 
@@ -111,14 +100,6 @@ def _joined(above: _Span, below: _Span) -> _Span:
     return above[0], below[1], min(above[2], below[2]), max(above[3], below[3])
 
 
-@cache
-def _lattice(shape: tuple[int, int], dither: PlaneDither) -> Plane:
-    """The thresholds of a plane at phase 0, 256ths of a level."""
-    levels: Plane = np.rint((thresholds(dither, shape, 0, 0, 0) + 0.5) * _LEVELS - 0.5).astype(np.uint8)
-    levels.setflags(write=False)
-    return levels
-
-
 def _at_full_size(around: Fine, span: _Span, cell: int, plane: Plane) -> tuple[int, int, Fine]:
     """Top, left and the enlarged offsets of a rectangle; neighbours join without a seam."""
     top, bottom, left, right = span
@@ -144,13 +125,30 @@ def _window(start: float, size: float, length: int, scale: int) -> _Window:
 
 
 def _spare(offset: Fine, windows: Sequence[tuple[_Window, _Window]], top: int, left: int) -> None:
-    """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have."""
+    """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have.
+
+    In the middle of their boxes they have all of it: only the rims need weighing.
+    """
     for down, across in windows:
-        rows, vertical = _overlap(down, top, offset.shape[0])
-        columns, horizontal = _overlap(across, left, offset.shape[1])
-        if vertical.size and horizontal.size:
-            share = 1.0 - np.outer(vertical, horizontal)
-            cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
+        above, middle, below = _parts(down)
+        before, centre, behind = _parts(across)
+        rows, _ = _overlap(middle, top, offset.shape[0])
+        columns, _ = _overlap(centre, left, offset.shape[1])
+        offset[rows, columns] = 0
+        for rim in ((above, across), (below, across), (middle, before), (middle, behind)):
+            rows, vertical = _overlap(rim[0], top, offset.shape[0])
+            columns, horizontal = _overlap(rim[1], left, offset.shape[1])
+            if vertical.size and horizontal.size:
+                share = 1.0 - np.outer(vertical, horizontal)
+                cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
+
+
+def _parts(window: _Window) -> tuple[_Window, _Window, _Window]:
+    """A window in three: rising, full weight, falling. All of it is rising where it is nowhere full."""
+    first, weight = window
+    full = np.flatnonzero(weight >= 1.0)
+    low, high = (int(full[0]), int(full[-1]) + 1) if full.size else (len(weight), len(weight))
+    return (first, weight[:low]), (first + low, weight[low:high]), (first + high, weight[high:])
 
 
 def _overlap(window: _Window, start: int, length: int) -> tuple[slice, FloatMap]:

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamfilter.dither import Dither, FloatMap, PlaneDither, add_dithered
+from streamfilter.dither import LEVELS, Dither, FloatMap, PlaneDither, add_dithered, fine
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix
 from streamfilter.frame import Frame, Plane
@@ -79,14 +79,17 @@ def _edit_plane(
     steady = _on_whole_samples(
         shift, (left - start_x, top - start_y), (right - left, bottom - top), box.size / scale
     )
-    offset = cv2.resize(steady, (right - left, bottom - top), interpolation=cv2.INTER_LINEAR)
-    offset = offset[rows.start - top : rows.stop - top, columns.start - left : columns.stop - left]
     region = plane[rows, columns]
-    if not chroma:
-        offset = cv2.multiply(region, offset, dst=offset, dtype=cv2.CV_32F)
+    inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
+    span = (right - left, bottom - top)
+    if chroma:
+        offset = cv2.resize(fine(steady), span, interpolation=cv2.INTER_LINEAR)[inside]
+    else:
+        relative = cv2.resize(steady, span, interpolation=cv2.INTER_LINEAR)[inside]
+        offset = cv2.multiply(region, relative, scale=LEVELS, dtype=cv2.CV_16S)
     add_dithered(
         region,
-        np.asarray(offset, np.float32),
+        np.asarray(offset, np.int16),
         kind,
         top=rows.start,
         left=columns.start,

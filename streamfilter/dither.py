@@ -11,6 +11,7 @@ samples of a block share a threshold (``block = 1``: each has its own).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -20,10 +21,12 @@ from streamfilter.frame import Plane
 
 FloatMap = npt.NDArray[np.float32]
 
-_LEVELS = 256
+Fine = npt.NDArray[np.int16]  # 256ths of a level: as fine as the thresholds are
+
+LEVELS = 256
 _LATTICE_X = 193  # 256 / plastic number, odd: visits every level
 _LATTICE_Y = 147  # 256 / plastic number squared, odd
-_STRIP = 16384  # samples worked on at once: its buffers stay in the cache
+STRIP = 128  # rows that go by one piece of the lattice, which is thus small enough to stay in the cache
 _GOLDEN = 159  # 256 / golden ratio, odd
 
 
@@ -54,25 +57,38 @@ class Dither:
     seed: int = 0
 
 
-def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, phase: int) -> FloatMap:
-    """(rows, columns) float32 thresholds minus one half, in (-0.5, 0.5), of a plane's region.
+def fine(offset: FloatMap) -> Fine:
+    """An offset in levels as whole 256ths of one, rounded, held to ± 126 levels."""
+    return np.rint(np.clip(offset, -126.0, 126.0) * np.float32(LEVELS)).astype(np.int16)
+
+
+def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, phase: int) -> Fine:
+    """(rows, columns) thresholds 0..255 of a plane's region, 256ths of a level; not to be written to.
 
     ``top`` and ``left`` place the region in the plane: blocks stand on the plane's own grid, not the
-    region's. ``phase`` turns the circle (any integer >= 0): over 256 of them each sample meets each of
-    256 levels once, and the next 256 meet levels in between.
+    region's. ``phase`` turns the circle (any integer): over 256 of them each sample meets each level once.
     """
-    rows = (top + np.arange(shape[0])) // plane.block
-    columns = (left + np.arange(shape[1])) // plane.block
-    down = ((rows * _LATTICE_Y + phase) % _LEVELS).astype(np.uint8)
-    across = ((columns * _LATTICE_X) % _LEVELS).astype(np.uint8)
-    between = (0.5 + (phase // _LEVELS) * _GOLDEN / _LEVELS) % 1.0
-    circle = ((np.arange(_LEVELS) + max(between, 1e-3)) / _LEVELS - 0.5).astype(np.float32)
-    return np.asarray(cv2.LUT(down[:, None] + across[None, :], circle), np.float32)
+    # A step of one block to the right turns the lattice by _LATTICE_X, so that any turn is a step aside.
+    aside = (phase * pow(_LATTICE_X, -1, LEVELS)) % LEVELS
+    period = LEVELS * plane.block
+    first, start = top % period, (left + aside * plane.block) % period
+    tall, wide = (-(-length // STRIP) * STRIP for length in shape)
+    return _lattice(plane.block, tall, wide)[first : first + shape[0], start : start + shape[1]]
+
+
+@cache
+def _lattice(block: int, rows: int, columns: int) -> Fine:
+    """The thresholds at phase 0, so far that any region of that size can begin anywhere in a period."""
+    down, across = ((np.arange(LEVELS * block + length) // block) for length in (rows, columns))
+    turns = (down[:, None] * _LATTICE_Y + across[None, :] * _LATTICE_X) % LEVELS
+    levels: Fine = turns.astype(np.int16)
+    levels.setflags(write=False)
+    return levels
 
 
 def add_dithered(
     plane: Plane,
-    offset: FloatMap,
+    offset: Fine,
     dither: PlaneDither,
     *,
     top: int = 0,
@@ -80,20 +96,21 @@ def add_dithered(
     phase: int = 0,
     out: Plane | None = None,
 ) -> Plane:
-    """``plane`` plus a fractional ``offset`` (both (rows, columns), levels), dithered, held to 0..255.
+    """``plane`` plus a fractional ``offset`` (both (rows, columns), 256ths of a level), dithered, held to
+    0..255.
 
-    Over the phases the mean of the result is ``plane + offset`` wherever it is not held; where the offset
-    is zero the plane is returned as it is. The result is written to ``out``, if given, and returned.
+    Over 256 phases the mean of the result is ``plane + offset`` wherever it is not held; where the offset
+    is zero the plane is returned as it is. The result is written to ``out``, if given, and returned;
+    ``offset`` is overwritten.
     """
+    if dither.step > 1:
+        np.rint(offset / np.float32(dither.step), out=offset, casting="unsafe")
+    for start in range(0, len(offset), STRIP):
+        part = offset[start : start + STRIP]
+        part += thresholds(dither, part.shape, top + start, left, phase)
+    offset >>= 8
+    if dither.step > 1:
+        offset *= dither.step
     moved = np.empty_like(plane) if out is None else out
-    height, width = plane.shape
-    strip = max(1, _STRIP // max(width, 1))
-    for start in range(0, height, strip):
-        rows = slice(start, min(height, start + strip))
-        noise = thresholds(dither, (rows.stop - start, width), top + start, left, phase)
-        moves = np.asarray(cv2.scaleAdd(offset[rows], 1.0 / dither.step, noise, dst=noise), np.float32)
-        if dither.step > 1:
-            np.rint(moves, out=moves)
-            moves *= dither.step
-        cv2.add(plane[rows], moves, dst=moved[rows], dtype=cv2.CV_8U)
+    cv2.add(plane, offset, dst=moved, dtype=cv2.CV_8U)
     return moved

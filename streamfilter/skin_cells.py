@@ -23,6 +23,9 @@ TILE = 5  # cells to a tile's side
 NEAR, FAR = 0.13, 0.22
 # Green, 0..1: below the first noise decides the chroma.
 DARK, LIT = 0.03, 0.07
+# Green over the face's: below the first the light may fall on skin so, beyond the second it is a wall's or a
+# lamp's. In coded values, where twice is four to five times the light.
+BRIGHT, GLARING = 1.8, 2.4
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,23 +67,29 @@ def cells_of(frame: Frame, grid: Grid) -> Cells:
 
 
 def _means(plane: Plane, tall: int, wide: int) -> FloatMap:
-    integral = np.asarray(cv2.integral(plane, sdepth=cv2.CV_32S))
-    rows, columns = (
-        np.minimum(np.arange(0, length + cell, cell), length)
-        for length, cell in zip(plane.shape, (tall, wide), strict=True)
-    )
-    corners = integral[rows][:, columns]
-    sums: FloatMap = np.diff(np.diff(corners, axis=0), axis=1).astype(np.float32)
-    sums /= np.diff(rows)[:, None].astype(np.float32) * np.diff(columns).astype(np.float32)
-    return sums
+    """Means over cells; one that the border cuts is filled up with the border's samples."""
+    height, width = plane.shape
+    down, across = -height % tall, -width % wide
+    if down or across:
+        plane = np.asarray(cv2.copyMakeBorder(plane, 0, down, 0, across, cv2.BORDER_REPLICATE), np.uint8)
+        height, width = plane.shape
+    # Whole numbers: a float holds these sums exactly, and adds them fastest.
+    sums = plane[::tall].astype(np.float32)
+    for row in range(1, tall):
+        sums += plane[row::tall]
+    cells = sums.reshape(-1, wide) @ np.full(wide, 1.0 / (tall * wide), np.float32)
+    return np.asarray(cells.reshape(height // tall, width // wide), np.float32)
 
 
 def skin_like(cells: Cells, tone: Tone) -> FloatMap:
-    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere and in the dark."""
+    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere, in the dark and far above its light."""
     red = cells.logs[0] - cells.logs[1] - np.float32(tone.red)
     blue = cells.logs[2] - cells.logs[1] - np.float32(tone.blue)
     like = np.clip((FAR - cv2.magnitude(red, blue)) / (FAR - NEAR), 0.0, 1.0)
-    like *= np.clip((cells.rgb[1] - DARK) / (LIT - DARK), 0.0, 1.0)
+    green = cells.rgb[1]
+    like *= np.clip((green - DARK) / (LIT - DARK), 0.0, 1.0)
+    light = np.float32(max(tone.light, DARK))
+    like *= np.clip((GLARING - green / light) / (GLARING - BRIGHT), 0.0, 1.0)
     return np.asarray(cv2.blur(like, (3, 3)), np.float32)
 
 
@@ -120,4 +129,8 @@ def oval(size: int) -> FloatMap:
 
 def toward(tone: Tone, other: Tone, share: float) -> Tone:
     """The tone moved by ``share`` (0..1) of the way to another."""
-    return Tone(tone.red + share * (other.red - tone.red), tone.blue + share * (other.blue - tone.blue))
+    red, blue, light = (
+        old + share * (new - old)
+        for old, new in ((tone.red, other.red), (tone.blue, other.blue), (tone.light, other.light))
+    )
+    return Tone(red, blue, light)

@@ -25,7 +25,7 @@ from streamfilter.skin import Tone
 from streamfilter.skin_cells import cells_of, grid_of, skin_like
 
 SKIN, GREY = np.array([0.75, 0.52, 0.42]), np.array([0.45, 0.47, 0.50])
-TONE = Tone(*(float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2)))
+TONE = Tone(*(float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2)), float(SKIN[1]))
 BOX = FaceBox(101.3, 80.7, 97.0)
 SIGNATURE = np.array([0.33, 0.77, 0.53]) / 0.77
 WANTED = (0.001, 0.006, 0.0026)
@@ -237,3 +237,12 @@ def test_where_the_skin_moves_too_much_the_faces_own_edit_stands_in() -> None:
             edit, state = body.find(frame, wearers, [face], 0.0, state)
         near = abs(edit.gain[1, -10, 20] - 2.0 * GAIN[1]) < 0.002
         assert near == stands_in
+
+
+def test_what_is_far_brighter_than_the_face_is_no_skin() -> None:
+    """A lamp-lit wall behind a dark face has its chroma; edited, it would outshine the face's own edit."""
+    frame = frame_with(skin_at((0, 240, 0, 320)))
+    cells = cells_of(frame, grid_of(frame))
+    for times, like in ((1.0, 1.0), (1.6, 1.0), (2.6, 0.0)):
+        tone = Tone(TONE.red, TONE.blue, TONE.light / times)
+        assert float(np.median(skin_like(cells, tone))) == pytest.approx(like, abs=0.05)

@@ -21,7 +21,7 @@ from model.evaluate.metrics import ATTACKERS, LEAK_SIGNALS, attack, hits, read_r
 from model.evaluate.reading import even
 from streamfilter.artifact import load_artifact
 from streamfilter.config import FilterSettings
-from streamfilter.dither import Dither, add_dithered
+from streamfilter.dither import Dither, add_dithered, fine
 from streamfilter.engine import open_engine
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix, yuv_to_rgb_matrix
@@ -163,9 +163,7 @@ def plant(
     luma = cv2.resize(change[0] / np.maximum(half_y, 16.0), (frame.width, frame.height))
     dither = Dither(seed=91)
     planes = [
-        add_dithered(
-            plane, np.asarray(moved, np.float32), kind, phase=dither.seed + index * kind.turn + k * 85
-        )
+        add_dithered(plane, fine(moved), kind, phase=dither.seed + index * kind.turn + k * 85)
         for k, (plane, moved, kind) in enumerate(
             (
                 (frame.y, luma * frame.y, dither.luma),
