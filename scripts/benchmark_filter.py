@@ -18,6 +18,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
@@ -87,6 +88,7 @@ def time_filter(artifact: Artifact, engine_name: str, count: int) -> dict[str, o
     frames = portrait_frames()
     order = [*range(DISTINCT), *range(DISTINCT - 2, 0, -1)]
     settings = FilterSettings(engine=engine_name, seed=1)
+    cv2.setNumThreads(settings.threads)  # as build_filter does
     video_filter = VideoFilter(settings, artifact, open_engine(artifact, engine_name, 1))
     taken, faces = [], 0
     busy = 0.0

@@ -32,9 +32,9 @@ from streamfilter.skin import Tone
 from streamfilter.skin_cells import TILE, Cells, Grid, cells_of, grid_of, off_faces, outside, oval, skin_like
 
 MASKING_LEVEL = 0.003  # relative rms in each colour; docs/evaluation/beyond-the-face.md
-WITHIN = 0.5  # share of it beside the oval: the face's pulse is nearer there, and less is left
+WITHIN = 0.4  # share of it beside the oval: the face's pulse is nearer there, and less is left
 LIMIT = 0.02  # of the removal, relative
-_RISE, _FALL = 0.1, 0.5  # seconds in which the mask follows skin that comes and that goes
+_RISE, _FALL = 0.1, 0.15  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
 _SLEW = 2.0  # 1/s: a cell's log colour that moves faster is motion, not light or blood
 _CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half

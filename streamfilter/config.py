@@ -27,7 +27,7 @@ class FilterSettings:
     strength:       share of the wanted pulse that is shown, 0 (none, the true one is still removed) to 1.
     engine:         name of the engine, see :mod:`streamfilter.engine.select`.
     artifact:       folder of the trained editor; None is the packaged default.
-    threads:        threads of one network step, at least 1.
+    threads:        threads of one network step and of OpenCV, at least 1.
     seed:           of dither, masking and variability, at least 0; None draws one from the system, so that
                     nobody can compute the noise and take it off again. Give one only to repeat a run.
     max_faces:      faces that are edited at a time, at least 1; a further one is shielded.

@@ -37,7 +37,9 @@ def test_mean_over_the_phases_is_the_offset(
 def test_whole_levels_pass_untouched(block: int) -> None:
     plane = np.arange(200, dtype=np.uint8).reshape(10, 20)
     for n in range(300):
-        out = add_dithered(plane, fine(np.full(plane.shape, 3.0, np.float32)), PlaneDither(block=block), phase=n)
+        out = add_dithered(
+            plane, fine(np.full(plane.shape, 3.0, np.float32)), PlaneDither(block=block), phase=n
+        )
         assert np.array_equal(out, plane + 3)
 
 
@@ -45,7 +47,8 @@ def test_patch_mean_is_evener_than_noise() -> None:
     offset, size = 0.37, 32
     plane, shift = np.full((size, size), 50, np.uint8), np.full((size, size), offset, np.float32)
     errors = [
-        add_dithered(plane, fine(shift), PlaneDither(), phase=159 * n).mean() - 50 - offset for n in range(128)
+        add_dithered(plane, fine(shift), PlaneDither(), phase=159 * n).mean() - 50 - offset
+        for n in range(128)
     ]
     independent = np.sqrt(offset * (1 - offset)) / size
     assert np.std(errors) < 0.25 * independent
