@@ -82,7 +82,7 @@ def _means(plane: Plane, tall: int, wide: int) -> FloatMap:
 
 
 def skin_like(cells: Cells, tone: Tone) -> FloatMap:
-    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere, in the dark and far above its light."""
+    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere, in the dark and in glaring light."""
     red = cells.logs[0] - cells.logs[1] - np.float32(tone.red)
     blue = cells.logs[2] - cells.logs[1] - np.float32(tone.blue)
     like = np.clip((FAR - cv2.magnitude(red, blue)) / (FAR - NEAR), 0.0, 1.0)
