@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
-EXTRAS := openvino,train,dev
+EXTRAS := openvino,relay,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 

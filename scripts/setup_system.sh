@@ -3,6 +3,7 @@
 #   python3-venv        where Python comes without it (needed)
 #   chromium            the page and calls are tested in it (tests skip, and say so, without)
 #   desktop-file-utils  checks the desktop entry (the same)
+#   janus, coturn       the relay is tested with them (the same)
 # OpenCV comes headless and PyAV brings its own FFmpeg, so no system library is needed beyond that. What the tests in a
 # virtual machine need is installed by their own tool.
 set -euo pipefail
@@ -14,6 +15,8 @@ wished=()
 if [ "$(uname)" = Linux ]; then
     command -v chromium >/dev/null || wished+=(chromium)
     command -v desktop-file-validate >/dev/null || wished+=(desktop-file-utils)
+    command -v janus >/dev/null || wished+=(janus)
+    command -v turnserver >/dev/null || wished+=(coturn)
 fi
 
 # install ROOT... -- PACKAGE...: with apt-get, ROOT being the command that makes one root

@@ -1,0 +1,1 @@
+"""The telehealth relay: WebRTC in (WHIP), filtered WebRTC out (WHEP). Needs the ``relay`` extra."""
