@@ -69,7 +69,7 @@ class Refusal(Exception):
 
 
 class ViewerMedia(Protocol):
-    """One viewer's connection: sends a publisher's filtered video and delayed audio, or a card without one."""
+    """One viewer's connection: sends a publisher's filtered video and delayed audio, else a card."""
 
     async def negotiate(self, offer: str) -> str:
         """The SDP answer, with all candidates, to an SDP offer. Raises Refusal (400, 406, 413)."""
