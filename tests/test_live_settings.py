@@ -20,6 +20,7 @@ OTHER_VALUES: dict[str, Any] = {
     "fps": 15.0,
     "pixel_format": "YUYV",
     "output": "OBS",
+    "beyond_face": False,
     "always_on": True,
     "settle_seconds": 1.0,
     "engine": "onnxruntime",
@@ -44,7 +45,11 @@ OTHER_VALUES: dict[str, Any] = {
         *[("fps", value) for value in (0.0, 241.0, float("nan"), "30", True)],
         *[("pixel_format", value) for value in ("", "yuyv", "a b")],
         ("output", " "),
-        *[(name, value) for name in ("always_on", "web", "quiet") for value in (1, "true", None)],
+        *[
+            (name, value)
+            for name in ("beyond_face", "always_on", "web", "quiet")
+            for value in (1, "true", None)
+        ],
         *[("settle_seconds", value) for value in (0.4, 2.1)],
         ("engine", "abacus"),
         ("artifact", "text"),

@@ -28,6 +28,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "fps": ("15", "29.97", "60"),
     "pixel_format": ("auto", "MJPG", "YUYV", "NV12"),
     "output": ("auto", "/dev/video10", "OBS Virtual Camera"),
+    "beyond_face": ("false", "true"),
     "always_on": ("true", "false"),
     "settle": ("0.5", "2"),
     "engine": ("auto", "onnxruntime", "openvino"),

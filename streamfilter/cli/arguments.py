@@ -40,9 +40,8 @@ _EXIT_CODES = (
 )
 
 # Settings that the filter of files takes too; the others are of cameras.
-_OF_FILES = frozenset(
-    {"hr", "hr_variability", "engine", "artifact", "threads", "max_faces", "seed", "output", "fps", "quiet"}
-)
+OF_FILTER = ("hr_variability", "beyond_face", "engine", "artifact", "threads", "max_faces", "seed")
+_OF_FILES = frozenset({"hr", "output", "fps", "quiet", *OF_FILTER})
 _FILES_ONLY = ("overwrite", "lossless", "crf")
 _LIVE_ONLY = ("duration", "wait")
 

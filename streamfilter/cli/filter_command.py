@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
+from streamfilter.cli.arguments import OF_FILTER
 from streamfilter.cli.interrupt import stop_on_interrupt
 from streamfilter.cli.progress import ProgressBar
 from streamfilter.cli.schedule import parse_schedule
@@ -65,7 +66,7 @@ def run_filter(options: argparse.Namespace) -> int:
 def _filter_values(given: Mapping[str, object]) -> dict[str, object]:
     """The filter's settings among the flags; what is not given is as FilterSettings says."""
     values: dict[str, object] = {}
-    for word in ("hr_variability", "engine", "artifact", "threads", "max_faces", "seed"):
+    for word in OF_FILTER:
         if word in given:
             try:
                 values |= read_text(BY_WORD[word], str(given[word]), Path())

@@ -113,8 +113,10 @@ class FilterStage:
             self._told = wanted
 
     def _trace(self, before: Frame, safe: SafeFrame, boxes: Mapping[int, FaceBox]) -> None:
-        if not boxes or safe.reason is not None:
+        if safe.card or not boxes:
             self.traces.clear()
+            return
+        if safe.reason is not None:  # covered in part: a moment that is not read, no new start
             return
         face, box = next(iter(boxes.items()))
         try:

@@ -75,6 +75,7 @@ KEYS = (
         "variation from beat to beat, 1 natural, 0 a metronome (a give-away)",
         "0..1",
     ),
+    Key("beyond_face", Kind.SWITCH, "edit skin outside the face too: neck, chest, hands", ""),
     Key("camera", Kind.NAME, "index, name or path of the camera", "NAME", optional=True),
     Key("size", Kind.SIZE, "size of the picture in pixels", "WIDTHxHEIGHT"),
     Key("fps", Kind.NUMBER, "frames a second", "RATE"),

@@ -21,7 +21,7 @@ class LiveSettings:
 
     target:         what is shown, see :func:`streamfilter.live.target.parse_target`; read into ``wanted``.
     hr_variability: beat-to-beat variability of the shown pulse, 0 (a metronome) to 1 (natural).
-    engine, artifact, threads, seed, max_faces: see :class:`streamfilter.config.FilterSettings`.
+    beyond_face, engine, artifact, threads, seed, max_faces: see :class:`streamfilter.config.FilterSettings`.
     camera:         index, name or path; None is the first camera.
     width, height:  size of the picture in pixels, even, 16 to 7680 and 4320.
     fps:            frames a second, 1 to 240.
@@ -35,6 +35,7 @@ class LiveSettings:
 
     target: str = "70"
     hr_variability: float = 1.0
+    beyond_face: bool = True
     camera: str | None = None
     width: int = 1280
     height: int = 720
@@ -63,7 +64,7 @@ class LiveSettings:
         within("settle", self.settle_seconds, 0.5, 2.0, "s")
         if not _whole(self.web_port, 0, 65535):
             raise UsageError(f"web_port should be a whole number from 0 to 65535, it is {self.web_port!r}")
-        for name in ("always_on", "web", "quiet"):
+        for name in ("beyond_face", "always_on", "web", "quiet"):
             if not isinstance(getattr(self, name), bool):
                 raise UsageError(f"{name} should be true or false, it is {getattr(self, name)!r}")
         for name in ("camera", "output"):
@@ -87,6 +88,7 @@ class LiveSettings:
             seed=self.seed,
             max_faces=self.max_faces,
             settle_seconds=self.settle_seconds,
+            beyond_face=self.beyond_face,
         )
 
 
@@ -114,6 +116,7 @@ _RESTARTS: dict[str, frozenset[Part]] = {
     "fps": _PICTURE,
     "output": frozenset({Part.OUTPUT}),
     "hr_variability": _FILTER,
+    "beyond_face": _FILTER,
     "engine": _FILTER,
     "artifact": _FILTER,
     "threads": _FILTER,
