@@ -1,0 +1,281 @@
+"""A room: one patient, a few viewers, and what is shown to them. Everything runs in the relay's one loop."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+from streamfilter.relay.parts import Audit, Grant
+from streamfilter.relay.ports import (
+    Broadcast,
+    Edit,
+    MediaFacts,
+    MediaState,
+    PatientMedia,
+    Refusal,
+    Role,
+    ViewerMedia,
+)
+
+MAX_LISTENERS = 24  # events sockets of one room
+_NEGOTIATION = 10.0  # seconds; gathering candidates waits for STUN and TURN servers
+_RETRY = 10.0  # seconds after which a full room may be asked again
+_SESSION_BYTES = 16
+_TAKEN_OVER = "Another device has taken over the patient's side of this room."
+
+M = TypeVar("M", PatientMedia, ViewerMedia)
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Why a socket is closed, and after how many seconds its client may come back (None: it should not)."""
+
+    reason: str
+    reconnect_in: float | None
+
+
+class Listener:
+    """One events socket's ear in a room: ``changed`` is set when there is something new to tell, or
+    ``goodbye`` to say."""
+
+    def __init__(self, grant: Grant) -> None:
+        self.grant = grant
+        self.changed = asyncio.Event()
+        self.goodbye: Goodbye | None = None
+
+    def dismiss(self, goodbye: Goodbye) -> None:
+        self.goodbye = self.goodbye or goodbye
+        self.changed.set()
+
+
+@dataclass(eq=False, slots=True)
+class Session(Generic[M]):
+    """One connection of a room. ``address``: the client's, for the limits only; it is never logged. ``begun``:
+    by the monotonic clock. ``answered``: its negotiation is done. ``ended``: its media is gone."""
+
+    grant: Grant
+    address: str
+    begun: float
+    media: M
+    id: str = field(default_factory=lambda: secrets.token_urlsafe(_SESSION_BYTES))
+    answered: bool = False
+    ended: bool = False
+
+
+class Room:
+    """A room's sessions, edit and listeners. The edit outlives a patient's session, so that whoever comes
+    back shows what was last chosen; so does a pause, so that nobody is shown again without meaning it."""
+
+    def __init__(
+        self, name: str, broadcast: Broadcast, audit: Audit, artifact: str, max_viewers: int, now: float
+    ) -> None:
+        self.name, self.empty_since = name, now
+        self.edit, self.paused = Edit(), False
+        self.patient: Session[PatientMedia] | None = None
+        self.viewers: dict[str, Session[ViewerMedia]] = {}
+        self.listeners: set[Listener] = set()
+        self.closed = False
+        self._broadcast, self._audit, self._artifact = broadcast, audit, artifact
+        self._max_viewers = max_viewers
+        self._arriving: Session[PatientMedia] | None = None
+        self._publishing = asyncio.Lock()
+
+    @property
+    def empty(self) -> bool:
+        """Whether nobody is here, nor about to be."""
+        return not (self.listeners or self._publishing.locked() or any(True for _ in self.sessions()))
+
+    def sessions(self) -> Iterator[Session[PatientMedia] | Session[ViewerMedia]]:
+        """All, those that are still negotiating included."""
+        for patient in (self.patient, self._arriving):
+            if patient is not None:
+                yield patient
+        yield from self.viewers.values()
+
+    async def publish(
+        self, grant: Grant, address: str, now: float, offer: str, edit: Edit | None
+    ) -> tuple[str, str]:
+        """A new patient's session: its id and SDP answer. The one that is there is closed, and told.
+
+        ``edit`` None: as last chosen in this room. Raises Refusal (400, 406, 413, 503).
+        """
+        async with self._publishing:  # one after the other: the last one stays
+            self._check_open()
+            former = self.patient  # the media may close it for the newcomer, or we do, below
+            wanted = edit or self.edit
+            session = Session(grant, address, now, self._broadcast.publisher(wanted))
+            self._arriving = session
+            try:
+                session.media.pause(self.paused)
+                answer = await self._negotiate(session, offer)
+            finally:
+                self._arriving = None
+            if edit is not None:
+                self.edit = edit
+            if self.edit != wanted:  # chosen in the meantime
+                session.media.set_edit(self.edit)
+            self.patient = session
+            self._record("start", session)
+            if former is not None:
+                self._tell_former(session)
+                self._record_end(former, "taken over")
+                await former.media.close()
+            self.tell()
+            return session.id, answer
+
+    async def view(self, grant: Grant, address: str, now: float, offer: str) -> tuple[str, str]:
+        """A new viewer's session: its id and SDP answer. Raises Refusal (400, 406, 413, 503)."""
+        self._check_open()
+        if len(self.viewers) >= self._max_viewers:
+            raise Refusal(503, f"This room is full: it has {self._max_viewers} viewers.", _RETRY)
+        session = Session(grant, address, now, self._broadcast.viewer())
+        self.viewers[session.id] = session
+        try:
+            answer = await self._negotiate(session, offer)
+        except BaseException:
+            self.viewers.pop(session.id, None)
+            raise
+        self._record("start", session)
+        self.tell()
+        return session.id, answer
+
+    def find(self, role: Role, id: str) -> Session[PatientMedia] | Session[ViewerMedia] | None:
+        """The session of that id that has been answered, if it is one of ``role``."""
+        if role is Role.VIEWER:
+            viewer = self.viewers.get(id)
+            return viewer if viewer is not None and viewer.answered else None
+        return self.patient if self.patient is not None and self.patient.id == id else None
+
+    async def end(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str = "end") -> None:
+        """Closes a session. Twice is once. ``event``: for the audit."""
+        self._remove(session, event)
+        await session.media.close()
+
+    def set_edit(self, grant: Grant, edit: Edit) -> None:
+        """Shows another heart rate from now on, and to the next patient's session too."""
+        if edit == self.edit:
+            return
+        self.edit = edit
+        session = "" if self.patient is None else self.patient.id
+        if self.patient is not None:
+            self.patient.media.set_edit(edit)
+        self._audit.session("edit", self.name, grant.role, session, edit, self._artifact, grant.id)
+        self.tell()
+
+    def pause(self, paused: bool) -> None:
+        self.paused = paused
+        for session in (self.patient, self._arriving):
+            if session is not None:
+                session.media.pause(paused)
+        self.tell()
+
+    @contextmanager
+    def listen(self, grant: Grant) -> Iterator[Listener]:
+        """An ear in the room. Raises Refusal (503) where there are too many."""
+        self._check_open()
+        if len(self.listeners) >= MAX_LISTENERS:
+            raise Refusal(503, "Too many pages are open in this room. Close one of them.", _RETRY)
+        listener = Listener(grant)
+        self.listeners.add(listener)
+        try:
+            yield listener
+        finally:
+            self.listeners.discard(listener)
+
+    def tell(self) -> None:
+        """Something is new: every listener looks."""
+        for listener in self.listeners:
+            listener.changed.set()
+
+    def dismiss(self, goodbye: Goodbye) -> None:
+        """Every listener is told goodbye."""
+        for listener in self.listeners:
+            listener.dismiss(goodbye)
+
+    def state(self, role: Role, draining: bool) -> dict[str, Any]:
+        """What a page of ``role`` is told. Only the patient's side learns which session is the room's: a page
+        that reads another id than its own knows that it has been taken over."""
+        patient: dict[str, Any] | None = None
+        if self.patient is not None:
+            patient = _facts(self.patient.media.facts()) | {"paused": self.paused}
+            if role is Role.PATIENT:
+                patient["session"] = self.patient.id
+        return {
+            "type": "state",
+            "you": role.value,
+            "patient": patient,
+            "edit": {"bpm": self.edit.bpm},
+            "edited": True,
+            "viewers": sum(viewer.answered for viewer in self.viewers.values()),
+            "artifact": self._artifact,
+            "draining": draining,
+        }
+
+    async def close(self, goodbye: Goodbye) -> None:
+        """Everybody is told and sent home. Twice is once."""
+        self.closed = True
+        self.dismiss(goodbye)
+        await asyncio.gather(*(self.end(session) for session in list(self.sessions())))
+        await self._broadcast.close()
+
+    def _check_open(self) -> None:
+        if self.closed:
+            raise Refusal(503, "This room is being closed. Try again.", 1.0)
+
+    async def _negotiate(self, session: Session[M], offer: str) -> str:
+        """Closes the session's media where it fails, and where whoever asked has gone away."""
+        session.media.on_end(lambda: self._remove(session, "end"))
+        try:
+            async with asyncio.timeout(_NEGOTIATION):
+                answer = await session.media.negotiate(offer)
+            if session.ended or self.closed:
+                raise Refusal(503, "The connection ended before it began. Try again.", 1.0)
+        except TimeoutError:
+            await session.media.close()
+            raise Refusal(503, "The connection could not be set up in time. Try again.", _RETRY) from None
+        except BaseException:
+            await session.media.close()
+            raise
+        session.answered = True
+        return answer
+
+    def _tell_former(self, session: Session[PatientMedia]) -> None:
+        # A page of the same link cannot be told from the newcomer's own: it reads the session in the state.
+        for listener in self.listeners:
+            if listener.grant.role is Role.PATIENT and listener.grant.id != session.grant.id:
+                listener.dismiss(Goodbye(_TAKEN_OVER, None))
+
+    def _remove(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
+        self._record_end(session, event)
+        if self.patient is session:
+            self.patient = None
+        self.viewers.pop(session.id, None)
+        self.tell()
+
+    def _record_end(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
+        if session.answered and not session.ended:
+            self._record(event, session)
+        session.ended = True
+
+    def _record(self, event: str, session: Session[PatientMedia] | Session[ViewerMedia]) -> None:
+        grant = session.grant
+        self._audit.session(event, self.name, grant.role, session.id, self.edit, self._artifact, grant.id)
+
+
+def _facts(facts: MediaFacts) -> dict[str, Any]:
+    return {
+        "state": MediaState(facts.state).value,
+        "reason": facts.reason,
+        "fps": _number(facts.fps_out),
+        "latency_ms": _number(facts.latency_p50),
+        "size": None if facts.size is None else list(facts.size),
+    }
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or not math.isfinite(value) else round(float(value), 1)
