@@ -1,4 +1,4 @@
-"""What the relay's web server asks of tokens, limits, audit and metrics; ``security`` and others give them."""
+"""What the web server asks of tokens, limits, audit and metrics; ``security`` and others give them."""
 
 from __future__ import annotations
 

@@ -55,8 +55,11 @@ class Listener:
 
 @dataclass(eq=False, slots=True)
 class Session(Generic[M]):
-    """One connection of a room. ``address``: the client's, for the limits only; it is never logged. ``begun``:
-    by the monotonic clock. ``answered``: its negotiation is done. ``ended``: its media is gone."""
+    """One connection of a room.
+
+    ``address``: the client's, for the limits only; it is never logged. ``begun``: by the monotonic clock.
+    ``answered``: its negotiation is done. ``ended``: its media is gone.
+    """
 
     grant: Grant
     address: str

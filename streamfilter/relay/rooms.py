@@ -1,4 +1,4 @@
-"""The rooms of this process: made at their first valid token, freed when nobody has been there for a while."""
+"""The rooms of this process: made at their first valid token, freed when they have long been empty."""
 
 from __future__ import annotations
 
@@ -91,8 +91,10 @@ class Rooms:
         return await self.room(grant).view(grant, address, self._clock(), offer)
 
     async def end(self, grant: Grant, session_id: str) -> None:
-        """Ends a session of the grant's room and role. Raises Refusal: 404 where there is none of that id, 403
-        where another token began it."""
+        """Ends a session of the grant's room and role.
+
+        Raises Refusal: 404 where there is none of that id, 403 where another token began it.
+        """
         room = self._rooms.get(grant.room)
         session = None if room is None else room.find(grant.role, session_id)
         if room is None or session is None:
