@@ -15,7 +15,7 @@ from streamfilter.engine.select import ENGINE_NAMES
 from streamfilter.errors import UsageError
 from streamfilter.live.setting_keys import AUTO, Key, Kind, read_text, read_value, unknown
 from streamfilter.relay.security.secret_files import read_secret
-from streamfilter.relay.security.turn import IceServer
+from streamfilter.relay.security.turn import IceServer, check_server
 from streamfilter.relay.settings import CODECS, RelaySettings
 
 PREFIX = "PHYSIORELAY_"
@@ -176,7 +176,7 @@ def _ice_server(entry: object) -> IceServer:
         raise UsageError('a server is written as "URL", or as {url = "…", username = "…", credential = "…"}.')
     if not all(isinstance(value, str) for value in parts.values()):
         raise UsageError("url, username and credential should be texts.")
-    return IceServer(**parts)
+    return check_server(IceServer(**parts))
 
 
 def _read_secrets(values: dict[str, object], environ: Mapping[str, str]) -> None:

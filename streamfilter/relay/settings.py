@@ -10,10 +10,10 @@ from streamfilter.config import whole
 from streamfilter.engine.select import AUTO, ENGINE_NAMES
 from streamfilter.errors import UsageError
 from streamfilter.relay.security.secret_files import check_secret
-from streamfilter.relay.security.turn import IceServer
+from streamfilter.relay.security.turn import IceServer, check_server, is_turn
 
 MAX_TOKEN_SECONDS = 24 * 3600
-CODECS = ("VP8", "H264", "VP9", "AV1")
+CODECS = ("VP8", "H264")  # as in streamfilter.relay.media.settings, which needs aiortc
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 
@@ -34,7 +34,7 @@ class RelaySettings:
     relay_only:   no candidates but those of a TURN server.
     max_rooms, max_viewers_per_room, max_sessions_per_address: more are refused.
     requests_per_minute: of each address and kind; more are refused.
-    max_width, max_height: a larger picture is refused before it is decoded; pixels, even.
+    max_width, max_height: a larger picture is refused before it is decoded; pixels.
     video_kbps:   bitrate of each filtered video, kbit/s, 100 to 10000.
     codecs:       video codecs that are offered, the first one preferred.
     engine, artifact: see :class:`streamfilter.config.FilterSettings`.
@@ -55,7 +55,7 @@ class RelaySettings:
     tls_key: Path | None = None
     behind_proxy: bool = False
     origins: tuple[str, ...] = ()
-    ice_servers: tuple[IceServer, ...] = ()
+    ice_servers: tuple[IceServer, ...] = field(default=(), repr=False)
     turn_secret: bytes | None = field(default=None, repr=False)
     relay_only: bool = False
     max_rooms: int = 64
@@ -65,7 +65,7 @@ class RelaySettings:
     max_width: int = 1280
     max_height: int = 720
     video_kbps: int = 1500
-    codecs: tuple[str, ...] = ("VP8", "H264")
+    codecs: tuple[str, ...] = CODECS
     engine: str = AUTO
     artifact: Path | None = None
     token_seconds: int = 3600
@@ -105,13 +105,13 @@ class RelaySettings:
             )
 
     def _check_media(self) -> None:
-        if self.max_width % 2 or self.max_height % 2:
-            raise UsageError("max_width and max_height should be even")
+        for server in self.ice_servers:
+            check_server(server)
         if not self.codecs or len(set(self.codecs)) < len(self.codecs):
             raise UsageError(f"codecs should name each codec once: {', '.join(CODECS)}")
         for codec in self.codecs:
             _one_of("codecs", codec, CODECS)
-        if self.relay_only and not any(server.relays for server in self.ice_servers):
+        if self.relay_only and not any(map(is_turn, self.ice_servers)):
             raise UsageError("relay_only needs a TURN server among ice_servers")
 
     @property

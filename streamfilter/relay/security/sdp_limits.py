@@ -6,13 +6,18 @@ square of some counts, and runs in the relay's one loop.
 
 from __future__ import annotations
 
+import re
+
 from streamfilter.relay.ports import Refusal
 
 MAX_BYTES = 64 * 1024
 MAX_MEDIA = 4  # m-lines
 MAX_CANDIDATES = 20
 MAX_LINES = 1000  # Chromium's offer of audio and video has about 250
-MAX_CODECS = 256  # a=rtpmap lines; every a=rtcp-fb line is held against each of its m-line's
+MAX_CODECS = 128  # a=rtpmap lines, about 50 in that offer
+MAX_FEEDBACK = 256  # a=rtcp-fb lines, about 60 there; the parser holds each against every codec
+# Control characters, and whatever else str.splitlines, and so aiortc, takes for the end of a line.
+_STRAY = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029]")
 _PARSE_ERRORS = (
     AssertionError,
     AttributeError,
@@ -36,11 +41,10 @@ def check_offer(sdp: bytes) -> str:
         text = sdp.decode("utf-8")
     except UnicodeDecodeError:
         raise Refusal(400, "the offer is no text in UTF-8") from None
-    # Also where str.splitlines sees a new line and SDP (RFC 8866, section 9) does not, such as U+2028.
-    lines = text.split("\n")
-    if len(text.splitlines()) > len(lines) or "\0" in text:
+    unified = text.replace("\r\n", "\n")
+    if _STRAY.search(unified):
         raise Refusal(400, "the offer holds characters that SDP has no use for")
-    _check_counts([line.removesuffix("\r") for line in lines])
+    _check_counts(unified.split("\n"))
     _parse(text)
     return text
 
@@ -51,6 +55,7 @@ def _check_counts(lines: list[str]) -> None:
         (MAX_MEDIA, sum(line.startswith("m=") for line in lines), "media sections"),
         (MAX_CANDIDATES, sum(line.startswith("a=candidate") for line in lines), "candidates"),
         (MAX_CODECS, sum(line.startswith("a=rtpmap") for line in lines), "codecs"),
+        (MAX_FEEDBACK, sum(line.startswith("a=rtcp-fb") for line in lines), "kinds of feedback"),
     ):
         if count > limit:
             raise Refusal(413, f"the offer has more than {limit} {name}")

@@ -11,39 +11,39 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from streamfilter.errors import UsageError
 
 _URL = re.compile(r"(stun|turn)s?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(\?transport=(udp|tcp))?")
 
 
-@dataclass(frozen=True, slots=True)
-class IceServer:
-    """One server: ``stun:``, ``stuns:``, ``turn:`` or ``turns:`` URL (RFC 7064, 7065), user and password.
-
-    Raises UsageError for another form."""
+class IceServer(NamedTuple):
+    """A STUN or TURN server, as in :mod:`streamfilter.relay.media.settings` (which needs aiortc)."""
 
     url: str
     username: str | None = None
     credential: str | None = None
 
-    def __post_init__(self) -> None:
-        if not _URL.fullmatch(self.url):
-            raise UsageError(
-                f"ice_servers: {self.url!r} is no server: write turn:turn.example.org:3478?transport=udp"
-            )
-        if (self.username is None) != (self.credential is None):
-            raise UsageError(
-                f"ice_servers: {self.url} has a username or a credential, and needs both or none"
-            )
 
-    def __repr__(self) -> str:
-        return f"IceServer({self.url!r})"
+def check_server(server: IceServer) -> IceServer:
+    """``server`` as it is. Raises UsageError where its URL is none of RFC 7064 or 7065."""
+    if not _URL.fullmatch(server.url):
+        raise UsageError(
+            f"ice_servers: {server.url!r} is no server: write turn:turn.example.org:3478?transport=udp"
+        )
+    if (server.username is None) != (server.credential is None):
+        raise UsageError(f"ice_servers: {server.url} has a username or a credential, and needs both or none")
+    for text in (server.username or "", server.credential or ""):
+        if not (text.isascii() and text.isprintable()):
+            raise UsageError(
+                f"ice_servers: the username and credential of {server.url} should be plain ASCII"
+            )
+    return server
 
-    @property
-    def relays(self) -> bool:
-        return self.url.startswith("turn")
+
+def is_turn(server: IceServer) -> bool:
+    return server.url.startswith("turn")
 
 
 def turn_credential(secret: bytes, identity: str, expires: float) -> tuple[str, str]:
@@ -61,8 +61,8 @@ def servers_for(
         return tuple(servers)
     user, password = turn_credential(secret, identity, expires)
     return tuple(
-        replace(server, username=user, credential=password)
-        if server.relays and server.username is None
+        server._replace(username=user, credential=password)
+        if is_turn(server) and server.username is None
         else server
         for server in servers
     )
@@ -78,6 +78,4 @@ def link_header(server: IceServer) -> str:
 
 
 def _quoted(text: str) -> str:
-    if any(not " " <= character <= "~" for character in text):
-        raise UsageError("ice_servers: a username or credential is not plain ASCII text")
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
