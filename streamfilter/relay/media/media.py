@@ -2,26 +2,107 @@
 
 from __future__ import annotations
 
+import asyncio
+import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 
+from streamfilter.config import FilterSettings
+from streamfilter.face_filter import build_filter
+from streamfilter.relay.media.broadcast import AiortcBroadcast
+from streamfilter.relay.media.capacity import Capacity
+from streamfilter.relay.media.filter_slot import SETTLE_SECONDS, MakeFilter
+from streamfilter.relay.media.lane import Lane
+from streamfilter.relay.media.patient import AiortcPatient
 from streamfilter.relay.media.settings import MediaSettings
-from streamfilter.relay.ports import Broadcast
+from streamfilter.relay.media.stage import Stage
+from streamfilter.relay.media.viewer import AiortcViewer
+from streamfilter.relay.ports import Broadcast, Edit
+
+TICK_SECONDS = 0.03
+SHUT_SECONDS = 2.0  # for the filter threads to end
 
 
 class AiortcMedia:
-    """:class:`streamfilter.relay.ports.Media` on aiortc. Made and used in the relay's event loop."""
+    """:class:`streamfilter.relay.ports.Media` on aiortc. Made and used in the relay's event loop.
 
-    def __init__(self, settings: MediaSettings) -> None:
+    Each publisher has its own engine. The artifact's batch is one: steps of several publishers cannot go
+    into one call of an engine before there is an artifact that takes more.
+    """
+
+    def __init__(self, settings: MediaSettings, make_filter: MakeFilter = build_filter) -> None:
+        """``make_filter`` may raise PhysioCamError, which shows as a card."""
         self.settings = settings
+        self._make_filter = make_filter
+        self._base = FilterSettings(
+            engine=settings.engine,
+            artifact=settings.artifact,
+            threads=settings.threads,
+            settle_seconds=SETTLE_SECONDS,
+        )
+        self._workers = ThreadPoolExecutor(settings.processors, thread_name_prefix="filter")
+        self._capacity = Capacity(settings.processors)
+        self._capacity.try_filter(self._workers, make_filter, self._base)
+        self._broadcasts: set[AiortcBroadcast] = set()
+        self._ticking: asyncio.Task[None] | None = None
+        self._closed = False
 
     def broadcast(self, room: str) -> Broadcast:
         """A room's stream. The caller closes it."""
-        raise NotImplementedError
+        if self._closed:
+            raise RuntimeError("the media are closed: make new ones")
+        if self._ticking is None:
+            self._ticking = asyncio.get_running_loop().create_task(self._tick())
+        made = AiortcBroadcast(
+            self.settings,
+            self._lane,
+            self._admit_publisher,
+            self._admit_viewer,
+            self._broadcasts.discard,
+        )
+        self._broadcasts.add(made)
+        return made
 
     def load(self) -> Mapping[str, float]:
         """``publishers``, ``viewers``, ``share`` (0..1 of what can be served)."""
-        raise NotImplementedError
+        patients, viewers = self._patients(), self._viewers()
+        share = self._capacity.share(patients, viewers)
+        return {"publishers": len(patients), "viewers": len(viewers), "share": share}
 
     async def close(self) -> None:
-        """Ends every connection, and every thread."""
-        raise NotImplementedError
+        """Ends every connection and thread. Twice is once."""
+        self._closed = True
+        await asyncio.gather(*(one.close() for one in tuple(self._broadcasts)))
+        ticking, self._ticking = self._ticking, None
+        if ticking is not None:
+            ticking.cancel()
+            await asyncio.wait((ticking,))
+        self._workers.shutdown(wait=False)
+        ended = time.monotonic() + SHUT_SECONDS
+        while any(thread.is_alive() for thread in self._workers._threads) and time.monotonic() < ended:
+            await asyncio.sleep(0.005)
+
+    def _lane(self, edit: Edit, stage: Stage) -> Lane:
+        return Lane(self._make_filter, self._base, edit, self._workers, stage)
+
+    def _admit_publisher(self, instead: AiortcPatient | None) -> None:
+        patients = [one for one in self._patients() if one is not instead]
+        share = self._capacity.share(patients, self._viewers())
+        self._capacity.admit(share, self._capacity.publisher_share, "patient")
+
+    def _admit_viewer(self) -> None:
+        share = self._capacity.share(self._patients(), self._viewers())
+        self._capacity.admit(share, self._capacity.viewer_share, "viewer")
+
+    def _patients(self) -> list[AiortcPatient]:
+        return [one for room in self._broadcasts for one in room.patients]
+
+    def _viewers(self) -> list[AiortcViewer]:
+        return [one for room in self._broadcasts for one in room.viewers]
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_SECONDS)
+            now = time.monotonic()
+            for room in tuple(self._broadcasts):
+                room.tick(now)
