@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import secrets
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
-from streamfilter.relay.parts import Audit, Grant
+from streamfilter.relay.audit import AuditLog
 from streamfilter.relay.ports import (
     Broadcast,
     Edit,
@@ -21,12 +22,15 @@ from streamfilter.relay.ports import (
     Role,
     ViewerMedia,
 )
+from streamfilter.relay.security.tokens import Grant
 
 MAX_LISTENERS = 24  # events sockets of one room
 _NEGOTIATION = 10.0  # seconds; gathering candidates waits for STUN and TURN servers
 _RETRY = 10.0  # seconds after which a full room may be asked again
 _SESSION_BYTES = 16
 _TAKEN_OVER = "Another device has taken over the patient's side of this room."
+
+_LOG = logging.getLogger(__name__)
 
 M = TypeVar("M", PatientMedia, ViewerMedia)
 
@@ -75,8 +79,17 @@ class Room:
     back shows what was last chosen; so does a pause, so that nobody is shown again without meaning it."""
 
     def __init__(
-        self, name: str, broadcast: Broadcast, audit: Audit, artifact: str, max_viewers: int, now: float
+        self,
+        name: str,
+        broadcast: Broadcast,
+        audit: AuditLog,
+        artifact: str,
+        max_viewers: int,
+        leaving: Callable[[], None],
+        now: float,
     ) -> None:
+        """``artifact``: as the audit names it. ``leaving`` is called before a session is forgotten: its
+        figures are still to be had then. ``now``: monotonic seconds."""
         self.name, self.empty_since = name, now
         self.edit, self.paused = Edit(), False
         self.patient: Session[PatientMedia] | None = None
@@ -84,7 +97,7 @@ class Room:
         self.listeners: set[Listener] = set()
         self.closed = False
         self._broadcast, self._audit, self._artifact = broadcast, audit, artifact
-        self._max_viewers = max_viewers
+        self._max_viewers, self._leaving = max_viewers, leaving
         self._arriving: Session[PatientMedia] | None = None
         self._publishing = asyncio.Lock()
 
@@ -115,18 +128,16 @@ class Room:
             self._arriving = session
             try:
                 session.media.pause(self.paused)
-                answer = await self._negotiate(session, offer)
+                answer = await self._negotiate(session, offer, edit)
             finally:
                 self._arriving = None
-            if edit is not None:
-                self.edit = edit
+            self.edit = edit or self.edit
             if self.edit != wanted:  # chosen in the meantime
                 session.media.set_edit(self.edit)
             self.patient = session
-            self._record("start", session)
             if former is not None:
                 self._tell_former(session)
-                self._record_end(former, "taken over")
+                self._forget(former, "taken over")
                 await former.media.close()
             self.tell()
             return session.id, answer
@@ -139,11 +150,10 @@ class Room:
         session = Session(grant, address, now, self._broadcast.viewer())
         self.viewers[session.id] = session
         try:
-            answer = await self._negotiate(session, offer)
+            answer = await self._negotiate(session, offer, None)
         except BaseException:
             self.viewers.pop(session.id, None)
             raise
-        self._record("start", session)
         self.tell()
         return session.id, answer
 
@@ -154,20 +164,23 @@ class Room:
             return viewer if viewer is not None and viewer.answered else None
         return self.patient if self.patient is not None and self.patient.id == id else None
 
-    async def end(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str = "end") -> None:
-        """Closes a session. Twice is once. ``event``: for the audit."""
-        self._remove(session, event)
+    async def end(self, session: Session[PatientMedia] | Session[ViewerMedia]) -> None:
+        """Closes a session. Twice is once."""
+        self._forget(session, "left")
         await session.media.close()
 
     def set_edit(self, grant: Grant, edit: Edit) -> None:
-        """Shows another heart rate from now on, and to the next patient's session too."""
+        """Shows another heart rate from now on, and to the next patient's session too.
+
+        Raises Refusal (503) where the audit cannot be written: then nothing changes.
+        """
         if edit == self.edit:
             return
-        self.edit = edit
         session = "" if self.patient is None else self.patient.id
+        self._audit.session("edit", self.name, grant.role, session, edit, self._artifact, grant.id)
+        self.edit = edit
         if self.patient is not None:
             self.patient.media.set_edit(edit)
-        self._audit.session("edit", self.name, grant.role, session, edit, self._artifact, grant.id)
         self.tell()
 
     def pause(self, paused: bool) -> None:
@@ -215,7 +228,7 @@ class Room:
             "edit": {"bpm": self.edit.bpm},
             "edited": True,
             "viewers": sum(viewer.answered for viewer in self.viewers.values()),
-            "artifact": self._artifact,
+            "artifact": self._artifact.partition("@")[0],
             "draining": draining,
         }
 
@@ -230,14 +243,15 @@ class Room:
         if self.closed:
             raise Refusal(503, "This room is being closed. Try again.", 1.0)
 
-    async def _negotiate(self, session: Session[M], offer: str) -> str:
+    async def _negotiate(self, session: Session[M], offer: str, edit: Edit | None) -> str:
         """Closes the session's media where it fails, and where whoever asked has gone away."""
-        session.media.on_end(lambda: self._remove(session, "end"))
+        session.media.on_end(lambda: self._forget(session, "left"))
         try:
             async with asyncio.timeout(_NEGOTIATION):
                 answer = await session.media.negotiate(offer)
             if session.ended or self.closed:
                 raise Refusal(503, "The connection ended before it began. Try again.", 1.0)
+            self._record("joined", session, edit or self.edit)  # what leaves no trace is not begun
         except TimeoutError:
             await session.media.close()
             raise Refusal(503, "The connection could not be set up in time. Try again.", _RETRY) from None
@@ -253,21 +267,25 @@ class Room:
             if listener.grant.role is Role.PATIENT and listener.grant.id != session.grant.id:
                 listener.dismiss(Goodbye(_TAKEN_OVER, None))
 
-    def _remove(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
-        self._record_end(session, event)
+    def _forget(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
+        if session.ended:
+            return
+        self._leaving()
+        session.ended = True
         if self.patient is session:
             self.patient = None
         self.viewers.pop(session.id, None)
         self.tell()
+        if not session.answered:
+            return
+        try:
+            self._record(event, session, self.edit)
+        except Refusal as refusal:
+            _LOG.error("the end of a session is not in the audit log: %s", refusal.reason)
 
-    def _record_end(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
-        if session.answered and not session.ended:
-            self._record(event, session)
-        session.ended = True
-
-    def _record(self, event: str, session: Session[PatientMedia] | Session[ViewerMedia]) -> None:
+    def _record(self, event: str, session: Session[PatientMedia] | Session[ViewerMedia], edit: Edit) -> None:
         grant = session.grant
-        self._audit.session(event, self.name, grant.role, session.id, self.edit, self._artifact, grant.id)
+        self._audit.session(event, self.name, grant.role, session.id, edit, self._artifact, grant.id)
 
 
 def _facts(facts: MediaFacts) -> dict[str, Any]:

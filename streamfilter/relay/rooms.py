@@ -8,9 +8,10 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from streamfilter.relay.parts import Audit, Grant
-from streamfilter.relay.ports import Edit, Media, MediaState, Refusal, Role
+from streamfilter.relay.audit import AuditLog
+from streamfilter.relay.ports import Edit, Media, MediaFacts, MediaState, Refusal, Role
 from streamfilter.relay.room import Goodbye, Room
+from streamfilter.relay.security.tokens import Grant
 
 _RETRY = 10.0  # seconds after which a full relay may be asked again
 _SWEEP = 1.0  # seconds
@@ -39,14 +40,17 @@ class Rooms:
         self,
         media: Media,
         limits: RoomLimits,
-        audit: Audit,
+        audit: AuditLog,
         artifact: str,
+        leaving: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        """``artifact``: its name, for the pages and the audit. ``clock``: monotonic seconds."""
+        """``artifact``: as the audit names it. ``leaving`` is called before a session is forgotten, while
+        its figures are still to be had. ``clock``: monotonic seconds."""
         self._media, self._limits, self._audit, self._artifact = media, limits, audit, artifact
-        self._clock = clock
+        self._clock, self._leaving = clock, leaving
         self._rooms: dict[str, Room] = {}
+        self._closed = False
         self._sweeping: asyncio.Task[None] | None = None
 
     def __len__(self) -> int:
@@ -60,11 +64,21 @@ class Rooms:
         """How many connections there are in all rooms."""
         return sum(1 for room in self for _ in room.sessions())
 
+    def facts(self) -> dict[str, tuple[Role, MediaFacts]]:
+        """Every session's role and figures, by its id; for the metrics."""
+        return {
+            session.id: (session.grant.role, session.media.facts())
+            for room in self
+            for session in room.sessions()
+        }
+
     def find(self, name: str) -> Room | None:
         return self._rooms.get(name)
 
     def room(self, grant: Grant) -> Room:
         """The grant's room, made where it is new. Raises Refusal (503) where there are too many."""
+        if self._closed:
+            raise Refusal(503, "The relay is ending.", _RETRY)
         room = self._rooms.get(grant.room)
         if room is None:
             if len(self._rooms) >= self._limits.max_rooms:
@@ -75,6 +89,7 @@ class Rooms:
                 self._audit,
                 self._artifact,
                 self._limits.max_viewers_per_room,
+                self._leaving,
                 self._clock(),
             )
             self._rooms[grant.room] = room
@@ -132,15 +147,20 @@ class Rooms:
         for room in self:
             room.tell()
 
+    async def close_all(self, goodbye: Goodbye) -> None:
+        """Closes every room there is."""
+        rooms = list(self)
+        self._rooms.clear()
+        await asyncio.gather(*(room.close(goodbye) for room in rooms))
+
     async def close(self, goodbye: Goodbye) -> None:
-        """Closes every room. Twice is once."""
+        """Closes every room and looks after them no more. Twice is once."""
+        self._closed = True
         if self._sweeping is not None:
             self._sweeping.cancel()
             await asyncio.wait([self._sweeping])
             self._sweeping = None
-        rooms = list(self)
-        self._rooms.clear()
-        await asyncio.gather(*(room.close(goodbye) for room in rooms))
+        await self.close_all(goodbye)
 
     async def _sweep_on(self) -> None:
         while True:
@@ -154,12 +174,3 @@ class Rooms:
         there = sum(session.address == address for room in self for session in room.sessions())
         if there >= self._limits.max_sessions_per_address:
             raise Refusal(429, "Too many sessions from this address. End one of them.", _RETRY)
-
-
-def counts(rooms: Rooms) -> dict[Role, int]:
-    """How many sessions there are, by role; for the metrics."""
-    found = dict.fromkeys(Role, 0)
-    for room in rooms:
-        for session in room.sessions():
-            found[session.grant.role] += 1
-    return found
