@@ -15,11 +15,13 @@ _REASONS = {
     401: "token",
     403: "other_room_or_role",
     404: "not_found",
+    408: "too_slow",
     405: "method",
     406: "no_common_codec",
     413: "too_large",
     415: "wrong_type",
     429: "rate",
+    500: "fault",
     503: "full",
 }
 _CAUSES = 16  # of dropped frames; a further one counts as other
