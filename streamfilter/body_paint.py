@@ -1,22 +1,28 @@
-"""Offsets of the frame's cells, written into its planes where they are not zero, outside the faces' boxes."""
+"""Offsets of the frame's cells, written into its planes where they are not zero, outside the faces' boxes.
+
+The area is wide, up to all of the frame: samples are rounded in blocks of 2 x 2, which costs a quarter.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
 
 from streamfilter.composite import fade_ramp
-from streamfilter.dither import Dither, Fine, FloatMap, add_dithered, fine
+from streamfilter.dither import Dither, Fine, FloatMap, fine, whole_levels
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import CROP_SIZE
 from streamfilter.frame import Frame, Plane
 from streamfilter.skin_cells import Grid
 
 BLOCK = 10  # cells to the side of the blocks that are written or left alone
+_MOST = 0.7  # of its bounding box: many small rectangles cost more than a few idle samples
 _PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
 _Window = tuple[int, FloatMap]
+_Parts = tuple[_Window, _Window, _Window]  # of a window: rising, full weight, falling
 _Span = tuple[int, int, int, int]  # top, bottom, left, right, in cells
 
 
@@ -42,32 +48,37 @@ def paint(
     for number, (plane, original) in enumerate(pairs):
         kind = dither.luma if number == 0 else dither.chroma
         phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
-        scale = 2 if number else 1
         edited = plane.copy() if plane is original or not plane.flags.writeable else plane
+        cell = grid.cell // (2 if number else 1)  # in samples of the plane
+        side = 2 if cell > 2 and cell % 2 == 0 else 1
+        shape = (-(-plane.shape[0] // side), -(-plane.shape[1] // side))
+        scale = side * (2 if number else 1)
         windows = [
             (
-                _window(box.top, box.size, plane.shape[0], scale),
-                _window(box.left, box.size, plane.shape[1], scale),
+                _parts(_window(box.top, box.size, shape[0], scale)),
+                _parts(_window(box.left, box.size, shape[1], scale)),
             )
             for box in boxes
         ]
         around = fine(np.asarray(cv2.copyMakeBorder(offsets[number], 1, 1, 1, 1, cv2.BORDER_REPLICATE)))
         for span in spans:
-            top, left, offset = _at_full_size(around, span, grid.cell // scale, plane)
-            rows, columns = slice(top, top + offset.shape[0]), slice(left, left + offset.shape[1])
+            top, left, offset = _enlarged(around, span, cell // side, shape)
             _spare(offset, windows, top, left)
-            part = edited[rows, columns]
-            add_dithered(part, offset, kind, top=top, left=left, phase=phase, out=part)
+            levels = whole_levels(offset, replace(kind, block=1), top, left, phase)
+            _add(edited[side * top :, side * left :], levels, side)
         planes.append(edited)
     return target.with_planes(*planes)
 
 
 def _spans(mask: FloatMap) -> list[_Span]:
-    """Rectangles, none over another, that hold all of the mask: runs of used blocks, row by row, joined
-    downwards where that adds little."""
+    """Rectangles, none over another, that hold all of the mask: one where it fills most of that, else runs
+    of used blocks, row by row, joined downwards where that adds little."""
     height, width = mask.shape
     # A cell more on each side: the enlargement reaches half a cell beyond the mask.
     used = cv2.dilate((mask > 0).astype(np.uint8), np.ones((3, 3), np.uint8))
+    left, top, across, down = cv2.boundingRect(used)
+    if cv2.countNonZero(used) > _MOST * across * down:
+        return [(top, top + down, left, left + across)]
     count = (-(-height // BLOCK), -(-width // BLOCK))
     whole = np.zeros((BLOCK * count[0], BLOCK * count[1]), np.uint8)
     whole[:height, :width] = 255 * used
@@ -100,19 +111,29 @@ def _joined(above: _Span, below: _Span) -> _Span:
     return above[0], below[1], min(above[2], below[2]), max(above[3], below[3])
 
 
-def _at_full_size(around: Fine, span: _Span, cell: int, plane: Plane) -> tuple[int, int, Fine]:
-    """Top, left and the enlarged offsets of a rectangle; neighbours join without a seam."""
+def _enlarged(around: Fine, span: _Span, cell: int, shape: tuple[int, int]) -> tuple[int, int, Fine]:
+    """Top, left and the enlarged offsets of a rectangle within ``shape``; neighbours join without a seam."""
     top, bottom, left, right = span
     part = around[top : bottom + 2, left : right + 2]
-    size = (part.shape[1] * cell, part.shape[0] * cell)
-    large = cv2.resize(part, size, interpolation=cv2.INTER_LINEAR)
-    height = min(bottom * cell, plane.shape[0]) - top * cell
-    width = min(right * cell, plane.shape[1]) - left * cell
-    return (
-        top * cell,
-        left * cell,
-        np.asarray(large[cell : cell + height, cell : cell + width], np.int16),
-    )
+    large = cv2.resize(part, (part.shape[1] * cell, part.shape[0] * cell), interpolation=cv2.INTER_LINEAR)
+    height = min(bottom * cell, shape[0]) - top * cell
+    width = min(right * cell, shape[1]) - left * cell
+    inside = large[cell : cell + height, cell : cell + width]
+    return top * cell, left * cell, np.asarray(inside, np.int16)
+
+
+def _add(region: Plane, levels: Fine, side: int) -> None:
+    """Adds levels to the blocks of ``side`` samples from the region's corner on, held to 0..255.
+
+    Rises and falls apart: 8-bit sums that saturate are several times as fast as one of mixed depths.
+    """
+    rises, falls = cv2.max(levels, 0.0), cv2.max(np.negative(levels), 0.0)
+    for change, write in ((rises, cv2.add), (falls, cv2.subtract)):
+        # Twice the same byte side by side is one number of two bytes.
+        wide = change.astype(np.uint8) if side == 1 else (change.astype(np.uint16) * 257).view(np.uint8)
+        for row in range(side):
+            part = region[row : side * levels.shape[0] : side, : side * levels.shape[1]]
+            write(part, wide[: part.shape[0], : part.shape[1]], dst=part)
 
 
 def _window(start: float, size: float, length: int, scale: int) -> _Window:
@@ -124,26 +145,25 @@ def _window(start: float, size: float, length: int, scale: int) -> _Window:
     return first, weight.astype(np.float32)
 
 
-def _spare(offset: Fine, windows: Sequence[tuple[_Window, _Window]], top: int, left: int) -> None:
+def _spare(offset: Fine, windows: Sequence[tuple[_Parts, _Parts]], top: int, left: int) -> None:
     """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have.
 
     In the middle of their boxes they have all of it: only the rims need weighing.
     """
     for down, across in windows:
-        above, middle, below = _parts(down)
-        before, centre, behind = _parts(across)
-        rows, _ = _overlap(middle, top, offset.shape[0])
-        columns, _ = _overlap(centre, left, offset.shape[1])
-        offset[rows, columns] = 0
-        for rim in ((above, across), (below, across), (middle, before), (middle, behind)):
-            rows, vertical = _overlap(rim[0], top, offset.shape[0])
-            columns, horizontal = _overlap(rim[1], left, offset.shape[1])
-            if vertical.size and horizontal.size:
-                share = 1.0 - np.outer(vertical, horizontal)
-                cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
+        above, middle, below = (_overlap(part, top, offset.shape[0]) for part in down)
+        before, centre, behind = (_overlap(part, left, offset.shape[1]) for part in across)
+        offset[middle[0], centre[0]] = 0
+        for (rows, vertical), sides in ((above, 3), (below, 3), (middle, 2)):
+            if not vertical.size:
+                continue
+            for columns, horizontal in (before, behind, centre)[:sides]:
+                if horizontal.size:
+                    share = 1.0 - vertical[:, None] * horizontal
+                    cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
 
 
-def _parts(window: _Window) -> tuple[_Window, _Window, _Window]:
+def _parts(window: _Window) -> _Parts:
     """A window in three: rising, full weight, falling. All of it is rising where it is nowhere full."""
     first, weight = window
     full = np.flatnonzero(weight >= 1.0)

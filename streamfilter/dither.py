@@ -86,6 +86,19 @@ def _lattice(block: int, rows: int, columns: int) -> Fine:
     return levels
 
 
+def whole_levels(offset: Fine, dither: PlaneDither, top: int, left: int, phase: int) -> Fine:
+    """``offset`` (rows, columns), 256ths of a level, rounded to whole levels by the thresholds, in place."""
+    if dither.step > 1:
+        np.rint(offset / np.float32(dither.step), out=offset, casting="unsafe")
+    for start in range(0, len(offset), STRIP):
+        part = offset[start : start + STRIP]
+        part += thresholds(dither, part.shape, top + start, left, phase)
+    offset >>= 8
+    if dither.step > 1:
+        offset *= dither.step
+    return offset
+
+
 def add_dithered(
     plane: Plane,
     offset: Fine,
@@ -103,14 +116,6 @@ def add_dithered(
     is zero the plane is returned as it is. The result is written to ``out``, if given, and returned;
     ``offset`` is overwritten.
     """
-    if dither.step > 1:
-        np.rint(offset / np.float32(dither.step), out=offset, casting="unsafe")
-    for start in range(0, len(offset), STRIP):
-        part = offset[start : start + STRIP]
-        part += thresholds(dither, part.shape, top + start, left, phase)
-    offset >>= 8
-    if dither.step > 1:
-        offset *= dither.step
     moved = np.empty_like(plane) if out is None else out
-    cv2.add(plane, offset, dst=moved, dtype=cv2.CV_8U)
+    cv2.add(plane, whole_levels(offset, dither, top, left, phase), dst=moved, dtype=cv2.CV_8U)
     return moved

@@ -42,8 +42,8 @@ the tone of people beyond `max_faces`. Beyond the crop the notch attack still fi
 than by chance.
 
 **The noise's level** is 0.3 % rms beyond the crop, two fifths of it within. With one seed, 0.15, 0.3 and
-0.45 % left the notch attack 11, 7 and 6 of 40 readings in the planes and 11, 8 and 5 after H.264; the target was
-read on 40, 40 and 38. With another seed it was 22 at 0.15 % and 13 at 0.3 %: luck has its part in it.
+0.45 % left the notch attack 11, 7 and 6 of 40 readings in the planes and 11, 8 and 5 after H.264; the target
+was read on 40, 40 and 38. With another seed it was 22 at 0.15 % and 13 at 0.3 %: luck has its part in it.
 """
 
 
