@@ -127,7 +127,7 @@ def _add(region: Plane, levels: Fine, side: int) -> None:
 
     Rises and falls apart: 8-bit sums that saturate are several times as fast as one of mixed depths.
     """
-    rises, falls = cv2.max(levels, 0.0), cv2.max(np.negative(levels), 0.0)
+    rises, falls = np.maximum(levels, 0), np.maximum(np.negative(levels), 0)
     for change, write in ((rises, cv2.add), (falls, cv2.subtract)):
         # Twice the same byte side by side is one number of two bytes.
         wide = change.astype(np.uint8) if side == 1 else (change.astype(np.uint16) * 257).view(np.uint8)

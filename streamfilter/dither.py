@@ -59,7 +59,8 @@ class Dither:
 
 def fine(offset: FloatMap) -> Fine:
     """An offset in levels as whole 256ths of one, rounded, held to ± 126 levels."""
-    return np.rint(np.clip(offset, -126.0, 126.0) * np.float32(LEVELS)).astype(np.int16)
+    whole: Fine = np.rint(np.clip(offset, -126.0, 126.0) * np.float32(LEVELS)).astype(np.int16)
+    return whole
 
 
 def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, phase: int) -> Fine:
