@@ -1,4 +1,4 @@
-"""Entry point of ``physio-relay``: serve, or make a link or a secret."""
+"""Entry point of ``physio-relay``: serve, make a link or a secret, or ask after a relay's health."""
 
 from __future__ import annotations
 
@@ -8,22 +8,23 @@ import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from urllib.request import urlopen
 
 from streamfilter import __version__
 from streamfilter.cli.command_parser import Parser
 from streamfilter.errors import EngineError, Interrupted, PhysioCamError, UsageError
 from streamfilter.live.setting_keys import Kind
-from streamfilter.relay.ports import Role
 from streamfilter.relay.security.secret_files import new_secret, write_secret
 from streamfilter.relay.setting_layers import BY_WORD, KEYS, default_text, load_settings
-from streamfilter.relay.settings import RelaySettings
 
 _NEEDED = ("aiortc", "jwt", "prometheus_client")
+_HEALTH_SECONDS = 3.0
 _DESCRIPTION = """Serves rooms in which a patient's video reaches viewers with a chosen pulse only.
 
   physio-relay                     serve
   physio-relay link --room NAME    two links, for the patient and for the viewers
   physio-relay secret --out FILE   the secret that signs links
+  physio-relay health              whether a relay runs here
 """
 _EPILOG = """Every setting may also stand in a TOML file (--config) or in the environment
 (PHYSIORELAY_MAX_ROOMS=8). See docs/relay.md."""
@@ -51,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _command(arguments: list[str]) -> Callable[[list[str], Mapping[str, str]], int]:
-    commands = {"link": _link, "secret": _secret}
+    commands = {"link": _link, "secret": _secret, "health": _health}
     if arguments and arguments[0] in commands:
         return commands[arguments.pop(0)]
     return _serve
@@ -67,24 +68,16 @@ def _link(arguments: list[str], environ: Mapping[str, str]) -> int:
     flags = vars(parser.parse_args(arguments))
     room, hours = flags.pop("room"), flags.pop("hours")
     settings = load_settings(flags, environ)
-    for role, link in links(
-        settings, room, settings.token_seconds if hours is None else hours * 3600
-    ).items():
-        print(f"{role.value}: {link}")
-    return 0
-
-
-def links(settings: RelaySettings, room: str, seconds: float) -> dict[Role, str]:
-    """The link of each role. The token stands in the fragment, which browsers send to nobody.
-
-    Raises UsageError for a bad room name or time.
-    """
-    from streamfilter.relay.security.tokens import Tokens
-
     if settings.public_url is None and settings.port == 0:
         raise UsageError("links need a port that is known beforehand, or public_url")
-    tokens = Tokens(settings.secret)
-    return {role: f"{settings.link_base}/{role.value}#t={tokens.issue(room, role, seconds)}" for role in Role}
+    # Imported after the options, as everything that needs the relay extra.
+    from streamfilter.relay.links import room_links
+    from streamfilter.relay.security.tokens import Tokens
+
+    seconds = settings.token_seconds if hours is None else hours * 3600
+    links = room_links(settings.link_base, Tokens(settings.secret), room, seconds)
+    print(f"patient: {links.patient}\nviewer: {links.viewer}")
+    return 0
 
 
 def _secret(arguments: list[str], environ: Mapping[str, str]) -> int:
@@ -96,6 +89,21 @@ def _secret(arguments: list[str], environ: Mapping[str, str]) -> int:
     else:
         write_secret(options.out)
         print(f"wrote {options.out}, which only its owner reads.", file=sys.stderr)
+    return 0
+
+
+def _health(arguments: list[str], environ: Mapping[str, str]) -> int:
+    """For a container's health check: 0 where the relay of these settings answers, else 1."""
+    parser = Parser(prog="physio-relay health", description="Asks the running relay whether it is well.")
+    _add_settings(parser, ("secret_file", "admin_host", "admin_port"))
+    settings = load_settings(vars(parser.parse_args(arguments)), environ)
+    host = f"[{settings.admin_host}]" if ":" in settings.admin_host else settings.admin_host
+    try:
+        with urlopen(f"http://{host}:{settings.admin_port}/healthz", timeout=_HEALTH_SECONDS) as answer:
+            answer.read()
+    except OSError as error:
+        print(f"physio-relay: the relay does not answer ({error}).", file=sys.stderr)
+        return PhysioCamError.exit_code
     return 0
 
 
