@@ -1,13 +1,14 @@
-"""The ring between camera and filter: it never blocks the camera, and the filter always takes the newest.
+"""The ring between camera and filter: it never blocks the camera, and the filter never works on old frames.
 
-A queue would turn a slow filter into a growing delay. Here the delay is at most one frame's work: what was
-passed over is counted and gone.
+A queue would turn a slow filter into a growing delay. Here what is no longer fresh is passed over, counted
+and gone; a filter that was late for a moment only makes up for it frame by frame.
 """
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import Generic, NamedTuple, TypeVar
 
 T = TypeVar("T")
@@ -16,7 +17,7 @@ CAPACITY = 128
 
 
 class Taken(NamedTuple, Generic[T]):
-    """The newest item, and how many older ones were passed over since the last take."""
+    """The item taken, and how many older ones were passed over since the last take."""
 
     item: T
     skipped: int
@@ -43,17 +44,20 @@ class FrameRing(Generic[T]):
             self._items.append(item)
             self._changed.notify_all()
 
-    def take_newest(self, timeout: float) -> Taken[T] | None:
-        """The newest item, the older ones dropped; None after ``timeout`` seconds without, or once closed."""
+    def take(self, timeout: float, fresh: Callable[[T], bool]) -> Taken[T] | None:
+        """The oldest item that is ``fresh``, else the newest; what is older is dropped, the rest stays.
+
+        None after ``timeout`` seconds without an item, or once closed.
+        """
         with self._changed:
             self._changed.wait_for(lambda: self._items or self._closed, timeout)
             if not self._items or self._closed:
                 return None
-            skipped = len(self._items) - 1 + self._overwritten
-            newest = self._items[-1]
-            self._items.clear()
-            self._overwritten = 0
-            return Taken(newest, skipped)
+            skipped, self._overwritten = self._overwritten, 0
+            while len(self._items) > 1 and not fresh(self._items[0]):
+                self._items.popleft()
+                skipped += 1
+            return Taken(self._items.popleft(), skipped)
 
     def clear(self) -> int:
         """Drop everything, and say how many that were."""

@@ -83,11 +83,11 @@ def output_blocks(simulation: Simulation) -> None:
 
 
 def internal_error(simulation: Simulation) -> None:
-    _set(simulation.supervisor.pipeline.ring, {"take_newest": _raise})
+    _set(simulation.supervisor.pipeline.ring, {"take": _raise})
 
 
 def internal_error_over(simulation: Simulation) -> None:
-    vars(simulation.supervisor.pipeline.ring).pop("take_newest")
+    vars(simulation.supervisor.pipeline.ring).pop("take")
 
 
 def _raise(*arguments: object) -> None:

@@ -1,4 +1,4 @@
-"""FrameRing: the newest is taken, nothing blocks the giver, nothing is lost uncounted."""
+"""FrameRing: the oldest that is fresh is taken, nothing blocks the giver, nothing is lost uncounted."""
 
 from __future__ import annotations
 
@@ -12,11 +12,28 @@ from hypothesis import strategies as st
 from streamfilter.ring import FrameRing
 
 
+def always(item: int) -> bool:
+    return True
+
+
+def test_a_late_taker_catches_up_on_what_is_fresh_and_drops_the_rest() -> None:
+    ring: FrameRing[int] = FrameRing()
+    for item in range(6):
+        ring.put(item)
+    taken = [ring.take(0.0, lambda item: item >= 4) for _ in range(3)]
+    assert [found and (found.item, found.skipped) for found in taken] == [(4, 4), (5, 0), None]
+    ring.put(6)
+    ring.put(7)
+    stale = ring.take(0.0, lambda item: False)
+    assert stale == (7, 1)
+
+
 @given(
     capacity=st.integers(1, 6),
     actions=st.lists(st.sampled_from(["put", "put", "take", "clear"]), max_size=60),
+    fresh=st.integers(0, 3),
 )
-def test_every_item_is_taken_once_or_counted_once(capacity: int, actions: list[str]) -> None:
+def test_every_item_is_taken_once_or_counted_once(capacity: int, actions: list[str], fresh: int) -> None:
     ring: FrameRing[int] = FrameRing(capacity)
     put = taken = dropped = 0
     for action in actions:
@@ -25,8 +42,9 @@ def test_every_item_is_taken_once_or_counted_once(capacity: int, actions: list[s
             put += 1
         elif action == "clear":
             dropped += ring.clear()
-        elif (found := ring.take_newest(0.0)) is not None:
-            assert found.item == put - 1
+        elif (found := ring.take(0.0, lambda item: item >= put - fresh)) is not None:  # noqa: B023
+            waiting = len(ring) + 1
+            assert found.item == put - min(max(fresh, 1), waiting)
             taken += 1
             dropped += found.skipped
         assert len(ring) <= capacity
@@ -36,7 +54,7 @@ def test_every_item_is_taken_once_or_counted_once(capacity: int, actions: list[s
 def test_an_empty_ring_gives_nothing_after_the_timeout() -> None:
     ring: FrameRing[int] = FrameRing()
     start = time.monotonic()
-    assert ring.take_newest(0.05) is None
+    assert ring.take(0.05, always) is None
     assert 0.04 < time.monotonic() - start < 1.0
 
 
@@ -45,7 +63,7 @@ def test_a_taker_is_woken_by_an_item_and_by_the_end() -> None:
     found: list[int | None] = []
 
     def take() -> None:
-        while (taken := ring.take_newest(10.0)) is not None:
+        while (taken := ring.take(10.0, always)) is not None:
             found.append(taken.item)
         found.append(None)
 
@@ -60,7 +78,7 @@ def test_a_taker_is_woken_by_an_item_and_by_the_end() -> None:
     assert not thread.is_alive()
     assert found == [1, None]
     ring.put(2)
-    assert ring.take_newest(0.0) is None
+    assert ring.take(0.0, always) is None
 
 
 def test_a_ring_of_nothing_is_refused() -> None:

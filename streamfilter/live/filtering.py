@@ -1,4 +1,4 @@
-"""The filter stage: the newest frame of the ring through the guard into the outbox."""
+"""The filter stage: frame by frame from the ring through the guard into the outbox."""
 
 from __future__ import annotations
 
@@ -24,6 +24,11 @@ from streamfilter.ring import FrameRing
 OUTPUT_BUSY = "the output is busy"
 REBUILD_FAILED = "the filter does not start"
 REBUILDING = "the filter is being started again"
+
+# Seconds: a frame that will leave by this age is still filtered, though a newer one is there. A filter that
+# was held up for a moment then drops nothing; one that is too slow for good works on the newest frames.
+CATCH_UP = 0.1
+_PACE = 0.1  # share of the last frame in the filter's usual time for one
 
 _log = logging.getLogger(__name__)
 
@@ -61,6 +66,7 @@ class FilterStage:
         self._guard: Guard | None = Guard(live_filter, cards)
         self._told: tuple[float, float] | None = None
         self._logged: str | None = None
+        self._pace = 0.0
 
     @property
     def failure(self) -> str | None:
@@ -76,7 +82,7 @@ class FilterStage:
         elif self._guard.worn_out:
             self._give_up(self._guard)
             return False
-        taken = self._ring.take_newest(timeout)
+        taken = self._ring.take(timeout, self._fresh)
         if taken is None:
             return False
         if taken.skipped:
@@ -88,6 +94,9 @@ class FilterStage:
         self._filter(self._guard, captured)
         return True
 
+    def _fresh(self, captured: Captured) -> bool:
+        return self._clock.now() - captured.arrived + self._pace < CATCH_UP
+
     def close(self) -> None:
         guard, self._guard = self._guard, None
         if guard is not None:
@@ -96,7 +105,9 @@ class FilterStage:
     def _filter(self, guard: Guard, captured: Captured) -> None:
         frame = fit(captured.frame, self._cards.width, self._cards.height)
         self._tell(guard.filter, frame.seconds)
+        start = self._clock.now()
         safe, boxes = guard.process(frame, captured.arrived)
+        self._pace += _PACE * (self._clock.now() - start - self._pace)
         if self._outbox.put(safe):
             self._metrics.drop(OUTPUT_BUSY)
         self.pair = Pair(frame, safe)
