@@ -25,7 +25,8 @@ class FakeConnection:
     def __init__(self, media: FakeMedia) -> None:
         self._media = media
         self._told: list[Callable[[], None]] = []
-        self.state, self.reason = MediaState.CONNECTING, None
+        self.state = MediaState.CONNECTING
+        self.reason: str | None = None
         self.closed = False
 
     async def negotiate(self, offer: str) -> str:
