@@ -1,0 +1,218 @@
+"""One room on one worker: the patient's stream out of the raw VideoRoom, the filtered one into the shown one.
+
+Whatever fails, all of it is torn down and made anew; what viewers get meanwhile is nothing, or a card.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamfilter.relay.cluster.janus import JanusError, JanusServer, JanusSession, Json
+from streamfilter.relay.cluster.keys import ClusterKeys, Side
+from streamfilter.relay.cluster.orders import Order
+from streamfilter.relay.cluster.patient_link import PatientLink
+from streamfilter.relay.cluster.uplink import Uplink
+from streamfilter.relay.cluster.videoroom import Crypto, Membership, RoomEvents, RoomKeeper
+from streamfilter.relay.ports import Broadcast, Media, Refusal
+
+AGAIN_AFTER = 0.5  # seconds, after a fault
+JOIN_SECONDS = 120.0  # that a room token holds: it is used at once
+PUBLISHERS = 2  # at a time: whoever leaves and whoever takes over
+_LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class RoomSetup:
+    """What all rooms of a worker have in common. ``januses``: by name, of this cluster."""
+
+    worker: str
+    januses: dict[str, JanusServer]
+    keys: ClusterKeys
+    kbps: int = 1500
+    codecs: tuple[str, ...] = ("VP8",)
+
+
+class Displaced(Exception):
+    """Another worker has taken the room."""
+
+
+class RoomWorker:
+    """Serves one order until closed or displaced. ``since``: Unix ms; the later of two workers wins."""
+
+    def __init__(self, setup: RoomSetup, media: Media, order: Order) -> None:
+        self.order = order
+        self.since = int(time.time() * 1000)
+        self.displaced = False
+        self._setup, self._media = setup, media
+        self._raw = setup.keys.lock(order.room, Side.RAW)
+        self._shown = setup.keys.lock(order.room, Side.SHOWN)
+        self._patient: PatientLink | None = None
+        self._running = asyncio.get_running_loop().create_task(self._run())
+
+    def set_order(self, order: Order) -> None:
+        """The same room, with another edit."""
+        self.order = order
+        if self._patient is not None:
+            self._patient.set_edit(order.edit)
+
+    async def close(self) -> None:
+        """Ends serving; the VideoRooms stay, for whoever comes next."""
+        self._running.cancel()
+        await asyncio.wait((self._running,))
+
+    async def destroy(self) -> None:
+        """Ends the room itself, everywhere."""
+        await self.close()
+        for server in self._setup.januses.values():
+            try:
+                async with JanusSession(server) as session:
+                    for lock in (self._shown, self._raw):
+                        await _gone(await RoomKeeper.attach(session, lock))
+            except JanusError as error:
+                _LOG.info("a room could not be ended at %s: %s", server.name, error)
+
+    async def _run(self) -> None:
+        while not self.displaced:
+            broadcast = self._media.broadcast(self.order.room)
+            try:
+                await self._serve(broadcast)
+            except Displaced:
+                self.displaced = True
+            except (JanusError, Refusal) as error:
+                _LOG.warning("a room is begun anew: %s", error)
+                await asyncio.sleep(AGAIN_AFTER)
+            except Exception as error:  # noqa: BLE001  # whatever a part raises, the room is to go on
+                _LOG.error("a room is begun anew after %s", type(error).__name__, exc_info=error)
+                await asyncio.sleep(AGAIN_AFTER)
+            finally:
+                self._patient = None
+                await broadcast.close()
+
+    async def _serve(self, broadcast: Broadcast) -> None:
+        server = self._setup.januses.get(self.order.home)
+        if server is None:
+            raise JanusError(f"there is no Janus named {self.order.home!r} here: name it in the settings")
+        async with JanusSession(server) as session:
+            keeper = await self._keeper(session)
+            out = asyncio.Event()
+            uplink = Uplink(broadcast.viewer())
+            shown = await self._publish(session, keeper, uplink, out)
+            patient = self._patient = PatientLink(
+                session, await self._raw_keeper(session), self._setup, self._shown_feed, broadcast
+            )
+            patient.set_edit(self.order.edit)
+            duties = [patient.follow(), _until(session.ended), _until(shown.handle.hung_up), _until(out)]
+            duties += [
+                self._cascade(other, keeper, shown.streams)
+                for other in self._setup.januses.values()
+                if other.name != server.name
+            ]
+            await _first_of(duties)
+        if out.is_set():
+            raise Displaced
+        raise JanusError(f"the connection to {server.name} is gone")
+
+    @property
+    def _shown_feed(self) -> str:
+        """Feeds of a room in the order of their workers' beginning, as text."""
+        return f"{self.since:014d}-{self._setup.worker}"
+
+    async def _publish(
+        self, session: JanusSession, keeper: RoomKeeper, uplink: Uplink, out: asyncio.Event
+    ) -> Membership:
+        """Joins the shown room, puts earlier workers out, and sends what the broadcast shows."""
+        self.since = int(time.time() * 1000)  # a feed of its own, each time
+        token = self._setup.keys.room_token(self._shown, JOIN_SECONDS)
+        await keeper.allow(token)
+        events = RoomEvents(_ignore, _ignore, out.set)
+        shown = await Membership.join(session, self._shown, token, self._shown_feed, events)
+        await keeper.forbid(token)
+        await put_out_others(keeper, self._shown_feed)
+        await uplink.accept(await shown.publish(await uplink.offer(), self._setup.kbps))
+        return shown
+
+    async def _keeper(self, session: JanusSession) -> RoomKeeper:
+        keeper = await RoomKeeper.attach(session, self._shown)
+        await keeper.create(
+            publishers=PUBLISHERS, kbps=self._setup.kbps, codecs=self._setup.codecs, private_ids=False
+        )
+        return keeper
+
+    async def _raw_keeper(self, session: JanusSession) -> RoomKeeper:
+        keeper = await RoomKeeper.attach(session, self._raw)
+        await keeper.create(
+            publishers=PUBLISHERS, kbps=2 * self._setup.kbps, codecs=self._setup.codecs, private_ids=True
+        )
+        return keeper
+
+    async def _cascade(self, other: JanusServer, home: RoomKeeper, streams: Sequence[Json]) -> None:
+        """Passes the shown stream on to another Janus, for as long as this one serves the room."""
+        feed = self._shown_feed
+        while True:
+            try:
+                async with JanusSession(other) as session:
+                    far = await self._keeper(session)
+                    await pass_on(home, far, feed, other, streams)
+                    await session.ended.wait()
+            except JanusError as error:
+                _LOG.warning("a room is not passed on to %s: %s", other.name, error)
+            await asyncio.sleep(AGAIN_AFTER)
+            try:
+                await home.unpublish_remotely(feed, other.name)
+            except JanusError as error:
+                _LOG.debug("no more passed on to %s: %s", other.name, error)
+
+
+async def pass_on(
+    home: RoomKeeper, far: RoomKeeper, feed: str, other: JanusServer, streams: Sequence[Json]
+) -> None:
+    """The local publisher ``feed`` is there in ``other`` too, in earlier ones' place, by SRTP."""
+    crypto = Crypto.new()
+    for one in await far.participants():
+        if one.id == feed:
+            await far.remove(one)
+    entrance = await far.add_remote_publisher(feed, streams, crypto, other.media_address)
+    await home.publish_remotely(feed, other.name, entrance, crypto)
+    await put_out_others(far, feed)
+
+
+async def put_out_others(keeper: RoomKeeper, feed: str) -> None:
+    """Workers' feeds that began before ``feed`` leave the room."""
+    for one in await keeper.participants():
+        if one.publishes and one.id < feed:
+            try:
+                await keeper.remove(one)
+            except JanusError as error:
+                _LOG.debug("a feed had left: %s", error)
+
+
+async def _gone(keeper: RoomKeeper) -> None:
+    try:
+        await keeper.destroy()
+    except JanusError as error:
+        _LOG.debug("no room to end: %s", error)
+
+
+async def _until(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+async def _first_of(duties: Sequence[object]) -> None:
+    """Runs all until one ends, or raises, which this then does too; ends the others."""
+    tasks = [asyncio.ensure_future(duty) for duty in duties]  # type: ignore[call-overload]
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.wait(tasks)
+    for task in done:
+        task.result()
+
+
+def _ignore(feed: str) -> None:
+    return None

@@ -1,0 +1,79 @@
+"""A room's viewers at one Janus: each keeps its connection while workers come and go."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+
+from streamfilter.relay.cluster.janus import JanusError, JanusSession
+from streamfilter.relay.cluster.keys import ClusterKeys, Side
+from streamfilter.relay.cluster.videoroom import Membership, RoomEvents, RoomKeeper, Subscription
+from streamfilter.relay.ports import Refusal
+
+TOKEN_SECONDS = 120.0
+_LOG = logging.getLogger(__name__)
+
+
+class ShownRoom:
+    """Stands for the viewers, who never speak with Janus themselves. Has the shown room's keys only."""
+
+    def __init__(self, session: JanusSession, keys: ClusterKeys, room: str) -> None:
+        self._session, self._keys = session, keys
+        self._lock = keys.lock(room, Side.SHOWN)
+        self._viewers: dict[Subscription, str] = {}
+        self._member: Membership | None = None
+        self._switching: set[asyncio.Task[None]] = set()
+
+    async def join(self) -> None:
+        """Raises JanusError where no worker has made the room yet (426)."""
+        token = self._token()
+        keeper = await RoomKeeper.attach(self._session, self._lock)
+        await keeper.allow(token)
+        events = RoomEvents(self._came, lambda feed: None, lambda: None)
+        name = f"door-{secrets.token_hex(8)}"
+        self._member = await Membership.join(self._session, self._lock, token, name, events)
+        await keeper.forbid(token)
+
+    @property
+    def feed(self) -> str | None:
+        """What is shown: the feed of the worker that began last."""
+        return None if self._member is None else max(self._member.feeds, default=None)
+
+    async def view(self) -> tuple[Subscription, str]:
+        """One more viewer: its subscription, and an offer that :meth:`Subscription.start` answers. Raises
+        Refusal (503) where no worker publishes at the moment, JanusError."""
+        feed = self.feed
+        if feed is None:
+            raise Refusal(503, "the room's picture is on its way", 1.0)
+        subscription, offer = await Subscription.begin(self._session, self._lock, self._token(), feed)
+        self._viewers[subscription] = feed
+        if self.feed not in (None, feed):
+            self._came("")
+        return subscription, offer
+
+    async def end(self, subscription: Subscription) -> None:
+        self._viewers.pop(subscription, None)
+        await subscription.end()
+
+    async def close(self) -> None:
+        for task in self._switching:
+            task.cancel()
+
+    def _came(self, _: str) -> None:
+        feed = self.feed
+        for subscription, shown in self._viewers.items():
+            if feed is not None and shown != feed:
+                self._viewers[subscription] = feed
+                task = asyncio.get_running_loop().create_task(self._switch(subscription, feed))
+                self._switching.add(task)
+                task.add_done_callback(self._switching.discard)
+
+    async def _switch(self, subscription: Subscription, feed: str) -> None:
+        try:
+            await subscription.switch(feed)
+        except JanusError as error:
+            _LOG.warning("a viewer was not switched to the room's new feed: %s", error)
+
+    def _token(self) -> str:
+        return self._keys.room_token(self._lock, TOKEN_SECONDS)
