@@ -11,7 +11,7 @@ from streamfilter.relay.media.settings import MediaSettings
 from streamfilter.relay.media.sound import SoundLine
 from streamfilter.relay.media.stage import Stage
 from streamfilter.relay.media.viewer import AiortcViewer
-from streamfilter.relay.ports import Edit, PatientMedia, Refusal, ViewerMedia
+from streamfilter.relay.ports import Edit, Refusal
 
 NOBODY, LEFT = "waiting for the patient", "the patient has left"
 
@@ -38,7 +38,7 @@ class AiortcBroadcast:
         self._patient: AiortcPatient | None = None
         self._ended = False
 
-    def publisher(self, edit: Edit) -> PatientMedia:
+    def publisher(self, edit: Edit) -> AiortcPatient:
         """The room's next publisher. Raises Refusal (503; 400 for an edit out of its range)."""
         self._check_open()
         self._admit_publisher(self._patient)
@@ -47,7 +47,7 @@ class AiortcBroadcast:
         self.patients.add(patient)
         return patient
 
-    def viewer(self) -> ViewerMedia:
+    def viewer(self) -> AiortcViewer:
         """One more viewer. Raises Refusal (503)."""
         self._check_open()
         self._admit_viewer()

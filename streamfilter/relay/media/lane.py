@@ -22,7 +22,7 @@ from streamfilter.relay.media.stage import Stage
 from streamfilter.relay.ports import Edit
 
 HOLD_LEAST, HOLD_MOST = 0.15, 0.25  # seconds that the last filtered frame may stand
-HOLD_PICTURES = 2.5  # pictures that may be missing, where that is longer
+HOLD_PICTURES = 3.0  # pictures that may be missing, where that is longer
 LATE = 0.5  # seconds; what took longer is not shown
 GAP = 1.0  # seconds without a picture after which the filter begins anew
 CAUSE_OVERRUN, CAUSE_LATE, CAUSE_PAUSED = "filter busy", "too late", "paused"

@@ -17,7 +17,7 @@ from streamfilter.relay.media.patient import AiortcPatient
 from streamfilter.relay.media.settings import MediaSettings
 from streamfilter.relay.media.stage import Stage
 from streamfilter.relay.media.viewer import AiortcViewer
-from streamfilter.relay.ports import Broadcast, Edit
+from streamfilter.relay.ports import Edit
 
 TICK_SECONDS = 0.03
 SHUT_SECONDS = 2.0  # for the filter threads to end
@@ -47,7 +47,7 @@ class AiortcMedia:
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
 
-    def broadcast(self, room: str) -> Broadcast:
+    def broadcast(self, room: str) -> AiortcBroadcast:
         """A room's stream. The caller closes it."""
         if self._closed:
             raise RuntimeError("the media are closed: make new ones")

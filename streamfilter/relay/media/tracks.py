@@ -14,7 +14,7 @@ from streamfilter.metrics import Metrics
 from streamfilter.relay.media.frames import VIDEO_CLOCK, picture_for_encoder
 from streamfilter.relay.media.stage import Stage
 
-CARD_SECONDS = 0.2  # in which a card is sent again, for whoever asked for a key frame meanwhile
+CARD_SECONDS = 0.1  # in which a card is sent again, for whoever asked for a key frame meanwhile
 _SMOOTH = 0.05  # weight of the newest delay
 _REMEMBERED = 32
 

@@ -17,6 +17,8 @@ from streamfilter.relay.media.stage import Stage
 from streamfilter.relay.media.tracks import ViewerVideo
 from streamfilter.relay.ports import MediaFacts, MediaState
 
+SOUND_CODEC = 0.008  # seconds: Opus looks 6.5 ms ahead (RFC 6716, 2.1.3), and takes its time to encode
+
 
 class AiortcViewer(Peer):
     """:class:`streamfilter.relay.ports.ViewerMedia`."""
@@ -89,7 +91,7 @@ class AiortcViewer(Peer):
 
     def _video_delay(self) -> float | None:
         delay = self.video.delay
-        return None if delay is None else delay + self._decode_delay()
+        return None if delay is None else max(delay + self._decode_delay() - SOUND_CODEC, 0.0)
 
 
 def _set_encoder(sender: RTCRtpSender, encoder: Any) -> None:
