@@ -42,12 +42,16 @@ def scrub(text: str, level: int = logging.INFO) -> str:
 
 
 def _address(found: re.Match[str]) -> str:
-    text = found[0]
+    return "[address]" if any(map(_is_address, (found[0], found[0].rstrip(":.")))) else found[0]
+
+
+def _is_address(text: str) -> bool:
+    """No time of day, no version."""
     try:
-        ipaddress.ip_address(text.rstrip(":."))
+        ipaddress.ip_address(text)
     except ValueError:
-        return text  # a time of day, a version
-    return "[address]"
+        return False
+    return True
 
 
 class Scrubber(logging.Filter):

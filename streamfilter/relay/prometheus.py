@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -82,7 +83,7 @@ class RelayMetrics:
             ("0.99", [facts.latency_p99 for facts in patients]),
         ):
             self._latency.labels(quantile).set(
-                max((value for value in values if value is not None), default=0.0)
+                max((value for value in values if value is not None), default=math.nan)
             )
         for name, (role, facts) in sessions.items():
             if role is Role.PATIENT:
