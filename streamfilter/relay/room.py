@@ -137,7 +137,7 @@ class Room:
             self.patient = session
             if former is not None:
                 self._tell_former(session)
-                self._forget(former, "taken over")
+                self._forget(former)
                 await former.media.close()
             self.tell()
             return session.id, answer
@@ -166,7 +166,7 @@ class Room:
 
     async def end(self, session: Session[PatientMedia] | Session[ViewerMedia]) -> None:
         """Closes a session. Twice is once."""
-        self._forget(session, "left")
+        self._forget(session)
         await session.media.close()
 
     def set_edit(self, grant: Grant, edit: Edit) -> None:
@@ -239,13 +239,22 @@ class Room:
         await asyncio.gather(*(self.end(session) for session in list(self.sessions())))
         await self._broadcast.close()
 
+    def record_refusal(self, grant: Grant, edit: Edit | None) -> None:
+        """For the audit: who asked for a session in vain."""
+        try:
+            self._audit.session(
+                "refused", self.name, grant.role, "", edit or self.edit, self._artifact, grant.id
+            )
+        except Refusal as refusal:
+            _LOG.error("a refused session is not in the audit log: %s", refusal.reason)
+
     def _check_open(self) -> None:
         if self.closed:
             raise Refusal(503, "This room is being closed. Try again.", 1.0)
 
     async def _negotiate(self, session: Session[M], offer: str, edit: Edit | None) -> str:
         """Closes the session's media where it fails, and where whoever asked has gone away."""
-        session.media.on_end(lambda: self._forget(session, "left"))
+        session.media.on_end(lambda: self._forget(session))
         try:
             async with asyncio.timeout(_NEGOTIATION):
                 answer = await session.media.negotiate(offer)
@@ -267,7 +276,7 @@ class Room:
             if listener.grant.role is Role.PATIENT and listener.grant.id != session.grant.id:
                 listener.dismiss(Goodbye(_TAKEN_OVER, None))
 
-    def _forget(self, session: Session[PatientMedia] | Session[ViewerMedia], event: str) -> None:
+    def _forget(self, session: Session[PatientMedia] | Session[ViewerMedia]) -> None:
         if session.ended:
             return
         self._leaving()
@@ -279,7 +288,7 @@ class Room:
         if not session.answered:
             return
         try:
-            self._record(event, session, self.edit)
+            self._record("left", session, self.edit)
         except Refusal as refusal:
             _LOG.error("the end of a session is not in the audit log: %s", refusal.reason)
 

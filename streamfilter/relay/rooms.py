@@ -6,6 +6,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from streamfilter.relay.audit import AuditLog
@@ -97,13 +98,17 @@ class Rooms:
 
     async def publish(self, grant: Grant, address: str, offer: str, edit: Edit | None) -> tuple[str, str]:
         """A patient's session: its id and SDP answer. Raises Refusal; see :meth:`Room.publish`."""
-        self._count(address)
-        return await self.room(grant).publish(grant, address, self._clock(), offer, edit)
+        room = self.room(grant)
+        with _refusals(room, grant, edit):
+            self._count(address)
+            return await room.publish(grant, address, self._clock(), offer, edit)
 
     async def view(self, grant: Grant, address: str, offer: str) -> tuple[str, str]:
         """A viewer's session: its id and SDP answer. Raises Refusal; see :meth:`Room.view`."""
-        self._count(address)
-        return await self.room(grant).view(grant, address, self._clock(), offer)
+        room = self.room(grant)
+        with _refusals(room, grant, None):
+            self._count(address)
+            return await room.view(grant, address, self._clock(), offer)
 
     async def end(self, grant: Grant, session_id: str) -> None:
         """Ends a session of the grant's room and role.
@@ -174,3 +179,12 @@ class Rooms:
         there = sum(session.address == address for room in self for session in room.sessions())
         if there >= self._limits.max_sessions_per_address:
             raise Refusal(429, "Too many sessions from this address. End one of them.", _RETRY)
+
+
+@contextmanager
+def _refusals(room: Room, grant: Grant, edit: Edit | None) -> Iterator[None]:
+    try:
+        yield
+    except Refusal:
+        room.record_refusal(grant, edit)
+        raise

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -268,6 +270,8 @@ def test_a_refused_newcomer_leaves_the_patient_alone(tmp_path: Path) -> None:
             await bench.offer("/whip/ward?hr=55", bench.token())
             bench.media.refusal = Refusal(400, "The offer has no video.")
             assert (await bench.offer("/whip/ward?hr=90", bench.token())).status == 400
+            assert [line["event"] for line in bench.audited()] == ["joined", "refused"]
+            assert bench.audited()[1]["edit"]["bpm"] == 90.0 and not bench.audited()[1]["session"]
             kept, refused = bench.ward().patients
             assert not kept.closed and refused.closed and kept.edits == [Edit(55.0)]
             room = bench.server.rooms.find("ward")
@@ -326,16 +330,26 @@ def test_whoever_goes_away_while_an_offer_is_answered_leaves_nothing(tmp_path: P
 
 
 def test_a_fault_ends_one_request_and_says_nothing_of_it(tmp_path: Path) -> None:
+    logged = StringIO()
+    handler = logging.StreamHandler(logged)
+    logging.getLogger().addHandler(handler)
+
     async def body() -> None:
         async with relay(tmp_path) as bench:
             bench.media.refusal = ValueError("v=0 candidate 192.0.2.7")
-            status, title = await problem_of(await bench.offer(token=bench.token()))
+            status, title = await problem_of(await bench.offer("/whip/ward?hr=77", bench.token()))
             assert status == 500 and "192.0.2.7" not in title
             assert bench.ward().patients[0].closed and bench.server.rooms.sessions == 0
             bench.media.refusal = None
             assert (await bench.offer(token=bench.token())).status == 201
 
-    run(body())
+    try:
+        run(body())
+    finally:
+        logging.getLogger().removeHandler(handler)
+    assert "ValueError in negotiate" in logged.getvalue()
+    for secret in ("192.0.2.7", "127.0.0.1", "v=0", "77", "Bearer", "eyJ"):
+        assert secret not in logged.getvalue()
 
 
 def test_what_leaves_no_trace_is_not_begun(tmp_path: Path) -> None:
