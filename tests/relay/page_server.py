@@ -1,4 +1,4 @@
-"""A stand-in for the relay's server: its HTTP and its messages, with a made picture and no filter behind them."""
+"""A stand-in for the relay's server: its HTTP and its messages, with a made picture and no filter."""
 
 from __future__ import annotations
 
@@ -7,14 +7,17 @@ import base64
 import json
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TypeVar
 
+import aioice.ice
 import numpy as np
 import numpy.typing as npt
+import pytest
 from aiohttp import WSMsgType, web
 from aiortc import RTCConfiguration, RTCPeerConnection, RTCSessionDescription, VideoStreamTrack
 from aiortc.contrib.media import MediaBlackhole
@@ -70,8 +73,8 @@ class Heard:
 
 
 class PageServer:
-    """Serves in its own thread. ``state``: the patient's part of the next messages; ``refusal``: (status, title,
-    Retry-After or None) for every offer while it is set."""
+    """Serves in its own thread. ``patient``: the patient's part of the next messages; ``refusal``: (status,
+    title, Retry-After or None) for every offer while it is set."""
 
     def __init__(self) -> None:
         self.heard = Heard()
@@ -94,6 +97,19 @@ class PageServer:
         self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
         self._runner: web.AppRunner | None = None
         self.port = 0
+
+    @classmethod
+    @contextmanager
+    def running(cls) -> Iterator[PageServer]:
+        """One that serves. Its media stays on this machine's loopback."""
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(aioice.ice, "get_host_addresses", lambda use_ipv4, use_ipv6: ["127.0.0.1"])
+            server = cls()
+            server.start()
+            try:
+                yield server
+            finally:
+                server.close()
 
     @property
     def url(self) -> str:

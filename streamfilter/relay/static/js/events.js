@@ -13,6 +13,7 @@ export class Events {
   #watch = 0;
   #timer = 0;
   #wanted = false;
+  #heard = false; // this socket's token was good
 
   /** `on` has state(message), closing(message), up() and down(). */
   constructor(address, token, on) {
@@ -29,6 +30,7 @@ export class Events {
     if (this.#socket) return;
     const socket = new WebSocket(this.#address);
     this.#socket = socket;
+    this.#heard = false;
     this.#listen(socket);
     socket.addEventListener("open", () => {
       socket.send(JSON.stringify({ token: this.#token }));
@@ -38,9 +40,9 @@ export class Events {
       this.#listen(socket);
       const message = JSON.parse(data);
       if (message.type === "state") {
-        const first = this.#pause !== 0;
-        this.#pause = 0; // the token was good
-        if (first) this.#on.up();
+        if (!this.#heard) this.#on.up();
+        this.#heard = true;
+        this.#pause = FIRST_PAUSE;
         this.#on.state(message);
       } else if (message.type === "closing") this.#on.closing(message);
     });
@@ -53,13 +55,14 @@ export class Events {
     clearTimeout(this.#watch);
     const socket = this.#socket;
     this.#socket = null;
+    this.#heard = false;
     if (socket?.readyState === WebSocket.OPEN) socket.send(JSON.stringify({ type: "bye" }));
     socket?.close();
   }
 
   /** False where the relay cannot be told now. */
   send(message) {
-    if (this.#pause || this.#socket?.readyState !== WebSocket.OPEN) return false;
+    if (!this.#heard || this.#socket?.readyState !== WebSocket.OPEN) return false;
     this.#socket.send(JSON.stringify(message));
     return true;
   }
@@ -74,8 +77,9 @@ export class Events {
     this.#socket = null;
     clearTimeout(this.#watch);
     socket.close();
-    this.#pause = Math.min(2 * this.#pause || FIRST_PAUSE, LONGEST_PAUSE);
+    this.#heard = false;
     this.#on.down();
     if (this.#wanted) this.#timer = setTimeout(() => this.start(), this.#pause * (0.8 + 0.4 * Math.random()));
+    this.#pause = Math.min(2 * this.#pause, LONGEST_PAUSE);
   }
 }

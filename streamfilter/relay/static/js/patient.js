@@ -16,7 +16,6 @@ const LINGERING = 1.5; // s in which the relay tells that another session has th
 const link = readLink();
 const call = { phase: "setup", status: null, server: null, told: false, paused: false, bpm: 70 };
 let sentAt = 0;
-let senders = { video: null, audio: null };
 let id = null; // the relay's name for the last session
 let noted = null; // what to show in place of the state: a link that cannot be used
 
@@ -31,8 +30,9 @@ const devices = new Devices({
     put("device-error", text ?? "");
   },
   tracks: () => {
-    senders.video?.replaceTrack(devices.video);
-    senders.audio?.replaceTrack(devices.audio);
+    const [video, audio] = keeper?.session?.pc?.getSenders() ?? []; // in the order of add()
+    video?.replaceTrack(devices.video);
+    audio?.replaceTrack(devices.audio);
     show();
   },
 });
@@ -78,8 +78,7 @@ function add(pc) {
     sendEncodings: [{ maxBitrate: BITRATE }],
   });
   preferCodecs(video, "send");
-  const audio = pc.addTransceiver(devices.audio ?? "audio", { direction: "sendonly", streams: [stream] });
-  senders = { video: video.sender, audio: audio.sender };
+  pc.addTransceiver(devices.audio ?? "audio", { direction: "sendonly", streams: [stream] });
 }
 
 // The media session's state, from the keeper.

@@ -88,7 +88,7 @@ function livePatient(server, bpm) {
 }
 
 /** The viewer's line under the picture: {tone, text}. `still`: seconds without a new picture, or null. */
-export function viewerText({ phase, status, server, told, still }) {
+export function viewerText({ phase, status, server, told, still = null }) {
   const is = (tone, ...text) => ({ tone, text });
   if (phase === "ended") return is("calm", "You have left", "Nothing is received.");
   if (phase === "refused") return is("bad", ...refusalText(status.error, "viewer"));
