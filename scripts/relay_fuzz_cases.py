@@ -152,7 +152,10 @@ def damaged_token(random: Random, good: str, secret: bytes) -> str:
         claims[name] = random.choice(VALUES)
     for name in random.sample(sorted(claims), random.randrange(2)):
         del claims[name]
-    header = {"alg": random.choice(("HS256", "HS256", "HS256", "HS384", "none", None, 5, [])), "typ": "JWT"}
+    header: dict[str, Any] = {
+        "alg": random.choice(("HS256", "HS256", "HS256", "HS384", "none", None, 5, [])),
+        "typ": "JWT",
+    }
     header |= random.choice(({}, {"kid": "../../x"}, {"crit": ["x"]}, {"jku": "http://x"}, {"b64": False}))
     body = ".".join(_encoded(json.dumps(part).encode()) for part in (header, claims))
     return f"{body}.{_encoded(hmac.new(secret, body.encode(), 'sha256').digest())}"

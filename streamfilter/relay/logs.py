@@ -15,6 +15,8 @@ import traceback
 from datetime import UTC, datetime
 from typing import TextIO
 
+from aiohttp.http_exceptions import HttpProcessingError
+
 from streamfilter.relay.settings import RelaySettings
 
 # Fields (logger.info(..., extra={...})) that never leave, whatever is in them.
@@ -25,7 +27,7 @@ _SDP = re.compile(
     r"(^|\\r\\n|\\n|\s|['\"])(v=0|[moc]=\w+ |a=(candidate|fingerprint|ice-|ssrc|rtpmap|fmtp))", re.I
 )
 _CANDIDATE = re.compile(r"\bcandidate:\S+.*", re.I)
-_TOKEN = re.compile(r"\beyJ[\w-]+\.[\w-]+\.[\w-]+")
+_TOKEN = re.compile(r"\beyJ[\w.-]{8,}")  # also where it is cut off
 _ADDRESS = re.compile(r"(?<![\w.])(\d{1,3}(?:\.\d{1,3}){3}|[0-9A-Fa-f]*(?::[0-9A-Fa-f.]*){2,})(?![\w])")
 _PULSE = re.compile(r"\b\d+(\.\d+)?\s*(bpm|beats)\b|\bbpm['\"]?\s*[=:]\s*\d+(\.\d+)?", re.I)
 _OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
@@ -58,6 +60,8 @@ class Scrubber(logging.Filter):
     """Scrubs a record's message, its exception's text and its extra fields."""
 
     def filter(self, record: logging.LogRecord) -> bool:
+        if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+            return False  # no HTTP: aiohttp has answered 400, and a stranger should not fill the log
         record.msg, record.args = scrub(record.getMessage(), record.levelno), None
         if record.exc_info and not record.exc_text:
             lines = "".join(traceback.format_exception(*record.exc_info)).splitlines()

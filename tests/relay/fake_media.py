@@ -12,10 +12,14 @@ o=- 1 2 IN IP4 127.0.0.1
 s=-
 t=0 0
 m=video 9 UDP/TLS/RTP/SAVPF 96
+a=ice-ufrag:abcd
+a=ice-pwd:abcdefghijklmnopqrstuv
+a=fingerprint:sha-256 DIGEST
+a=setup:actpass
 c=IN IP4 0.0.0.0
 a=rtpmap:96 VP8/90000
 a=mid:0
-""".replace("\n", "\r\n")
+""".replace("\n", "\r\n").replace("DIGEST", ":".join(["AB"] * 32))
 ANSWER = "v=0\r\ns=answer\r\n"
 
 

@@ -23,6 +23,10 @@ GOOD = HEAD + VIDEO + VP8
 CANDIDATE = "a=candidate:1 1 udp 2130706431 192.0.2.1 5000 typ host\r\n"
 
 
+def media(number: int) -> str:
+    return (VIDEO + VP8).replace("a=mid:0", f"a=mid:{number}")
+
+
 def status(sdp: str | bytes) -> int:
     with pytest.raises(Refusal) as caught:
         check_offer(sdp.encode() if isinstance(sdp, str) else sdp)
@@ -55,11 +59,12 @@ def test_an_offer_of_a_real_peer_passes() -> None:
 def test_exactly_the_limits_pass_and_one_more_does_not() -> None:
     assert check_offer((GOOD + CANDIDATE * 20).encode())
     assert status(GOOD + CANDIDATE * 21) == 413
-    assert check_offer((HEAD + (VIDEO + VP8) * 4).encode())
-    assert status(HEAD + (VIDEO + VP8) * 5) == 413
+    four, five = (HEAD + "".join(media(number) for number in range(count)) for count in (4, 5))
+    assert check_offer(four.encode())
+    assert status(five) == 413
     padding = "a=x:" + "y" * (MAX_BYTES - len(GOOD) - 6) + "\r\n"
     assert len(check_offer((GOOD + padding).encode())) == MAX_BYTES
-    assert status(GOOD + "y" + padding) == 413
+    assert status(GOOD + padding.replace("y", "yy", 1)) == 413
     assert status(GOOD + "a=x\r\n" * 1000) == 413
     assert status(HEAD + VIDEO + VP8 * 129) == 413
     assert status(GOOD + "a=rtcp-fb:96 nack\r\n" * 257) == 413
@@ -85,6 +90,23 @@ def test_exactly_the_limits_pass_and_one_more_does_not() -> None:
         GOOD + "a=fingerprint\r\n",
         GOOD + "a=rtpmap:96 VP8/" + "9" * 5000 + "\r\n",
         GOOD.replace("m=video", "m=application"),
+        GOOD.replace("a=ice-ufrag:abcd", "a=x:y"),
+        GOOD.replace("a=ice-ufrag:abcd", "a=ice-ufrag:abc"),
+        GOOD.replace("a=ice-ufrag:abcd", "a=ice-ufrag:ab d"),
+        GOOD.replace("a=ice-pwd:", "a=ice-pwd:" + "x" * 256),
+        GOOD.replace("a=ice-pwd:abcdefghijklm", "a=ice-pwd:"),
+        GOOD.replace("a=setup:actpass\r\n", ""),
+        GOOD.replace(FINGERPRINT, ""),
+        GOOD.replace("sha-256", "md5"),
+        GOOD.replace("sha-256", "sha-1"),
+        GOOD.replace("AB:AB:", "AB:", 1),
+        GOOD.replace("AB:AB:", "AB:XY:", 1),
+        GOOD + FINGERPRINT * 4,
+        GOOD.replace("BUNDLE 0", "BUNDLE 1"),
+        GOOD.replace("BUNDLE 0", "BUNDLE 0 0"),
+        GOOD.replace("BUNDLE 0", "BUNDLE x 0"),
+        GOOD.replace("a=mid:0\r\n", ""),
+        GOOD + media(0),
         GOOD + "a=x:y\u2028m=video 9 UDP/TLS/RTP/SAVPF 96\r\n",
         GOOD + "a=x:y\vm=video 9 UDP/TLS/RTP/SAVPF 96\r\n",
         GOOD + "a=x:y\rm=video 9 UDP/TLS/RTP/SAVPF 96\r\n",
