@@ -1,13 +1,15 @@
 """Every secret of a room, derived from the relay's one: no part has to keep or pass on any of them.
 
-A room has two VideoRooms of Janus: the raw one, where the patient publishes, and the shown one, where the
-worker publishes what it filtered. Nothing that opens the one opens the other.
+A room has three VideoRooms of Janus: the raw one, where the patient publishes; the made one, where the worker
+publishes what it filtered; the shown one, at every Janus, which that is passed on to and where viewers are.
+Nothing that opens the one opens another.
 """
 
 from __future__ import annotations
 
 import hmac
 import re
+import secrets
 import time
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -23,9 +25,10 @@ _NAME = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 class Side(StrEnum):
-    """Which of a room's two VideoRooms."""
+    """Which of a room's three VideoRooms."""
 
     RAW = "raw"
+    MADE = "made"
     SHOWN = "shown"
 
 
@@ -48,8 +51,12 @@ class ClusterKeys:
         return Lock(f"{side}-{room}", self._derive("secret", side, room), self._derive("pin", side, room))
 
     def room_token(self, lock: Lock, seconds: float) -> str:
-        """A token that, with the pin, opens this VideoRoom for so many seconds."""
-        return signed_token(self.janus_secret, self.clock() + seconds, PLUGIN, [f"room={lock.room}"])
+        """A token that, with the pin, opens this VideoRoom for so many seconds.
+
+        No two are alike, since a room's publishers are known by theirs.
+        """
+        scopes = [f"room={lock.room}", f"only={secrets.token_hex(8)}"]
+        return signed_token(self.janus_secret, self.clock() + seconds, PLUGIN, scopes)
 
     def api_token(self, seconds: float) -> str:
         """A token that opens Janus' API, and of its plugins VideoRoom, for somebody outside the cluster."""

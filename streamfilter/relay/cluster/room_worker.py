@@ -1,5 +1,7 @@
-"""One room on one worker: the patient's stream out of the raw VideoRoom, the filtered one into the shown one.
+"""One room on one worker: the patient's stream out of the raw VideoRoom, the filtered one into the made one.
 
+From there it is passed on to the shown room of every Janus, the own one too: what is passed on stays when its
+worker dies, so that viewers can be switched from the dead feed to the next without a new negotiation.
 Whatever fails, all of it is torn down and made anew; what viewers get meanwhile is nothing, or a card.
 """
 
@@ -16,11 +18,15 @@ from streamfilter.relay.cluster.keys import ClusterKeys, Side
 from streamfilter.relay.cluster.orders import Order
 from streamfilter.relay.cluster.patient_link import PatientLink
 from streamfilter.relay.cluster.uplink import Uplink
-from streamfilter.relay.cluster.videoroom import Crypto, Membership, RoomEvents, RoomKeeper
+from streamfilter.relay.cluster.videoroom import Crypto, Lock, Membership, RoomEvents, RoomKeeper
 from streamfilter.relay.ports import Broadcast, Media, Refusal
 
 AGAIN_AFTER = 0.5  # seconds, after a fault
 JOIN_SECONDS = 120.0  # that a room token holds: it is used at once
+RAW_SHARE = 2  # of the bit rate to viewers that the patient may send: the filter sees what it must edit
+PASSED_WITHIN = 1.0  # seconds that a Janus is waited for
+SWITCH_SECONDS = 0.25  # that a switch of viewers takes
+RETIRED_AFTER = 3.0  # seconds that a dead worker's feed stays, for switches that take longer
 PUBLISHERS = 2  # at a time: whoever leaves and whoever takes over
 _LOG = logging.getLogger(__name__)
 
@@ -49,6 +55,7 @@ class RoomWorker:
         self.displaced = False
         self._setup, self._media = setup, media
         self._raw = setup.keys.lock(order.room, Side.RAW)
+        self._made = setup.keys.lock(order.room, Side.MADE)
         self._shown = setup.keys.lock(order.room, Side.SHOWN)
         self._patient: PatientLink | None = None
         self._running = asyncio.get_running_loop().create_task(self._run())
@@ -70,7 +77,7 @@ class RoomWorker:
         for server in self._setup.januses.values():
             try:
                 async with JanusSession(server) as session:
-                    for lock in (self._shown, self._raw):
+                    for lock in (self._shown, self._made, self._raw):
                         await _gone(await RoomKeeper.attach(session, lock))
             except JanusError as error:
                 _LOG.info("a room could not be ended at %s: %s", server.name, error)
@@ -97,66 +104,80 @@ class RoomWorker:
         if server is None:
             raise JanusError(f"there is no Janus named {self.order.home!r} here: name it in the settings")
         async with JanusSession(server) as session:
-            keeper = await self._keeper(session)
+            keeper = await self._keeper(session, self._made)
             out = asyncio.Event()
             uplink = Uplink(broadcast.viewer())
-            shown = await self._publish(session, keeper, uplink, out)
-            patient = self._patient = PatientLink(
-                session, await self._raw_keeper(session), self._setup, self._shown_feed, broadcast
-            )
+            made = await self._publish(session, keeper, uplink, out)
+            raw = await self._keeper(session, self._raw)
+            patient = self._patient = PatientLink(session, raw, self._setup, self._feed, broadcast)
             patient.set_edit(self.order.edit)
-            duties = [patient.follow(), _until(session.ended), _until(shown.handle.hung_up), _until(out)]
+            duties = [patient.follow(), _until(session.ended), _until(made.handle.hung_up), _until(out)]
+            passed = {name: asyncio.Event() for name in self._setup.januses}
             duties += [
-                self._cascade(other, keeper, shown.streams)
-                for other in self._setup.januses.values()
-                if other.name != server.name
+                self._cascade(other, keeper, made.streams, passed[name])
+                for name, other in self._setup.januses.items()
             ]
+            duties.append(self._begin(uplink, [*passed.values()]))
             await _first_of(duties)
         if out.is_set():
             raise Displaced
         raise JanusError(f"the connection to {server.name} is gone")
 
     @property
-    def _shown_feed(self) -> str:
+    def _feed(self) -> str:
         """Feeds of a room in the order of their workers' beginning, as text."""
         return f"{self.since:014d}-{self._setup.worker}"
 
     async def _publish(
         self, session: JanusSession, keeper: RoomKeeper, uplink: Uplink, out: asyncio.Event
     ) -> Membership:
-        """Joins the shown room, puts earlier workers out, and sends what the broadcast shows."""
+        """Joins the made room, puts earlier workers out, and sends what the broadcast shows."""
         self.since = int(time.time() * 1000)  # a feed of its own, each time
-        token = self._setup.keys.room_token(self._shown, JOIN_SECONDS)
+        token = self._setup.keys.room_token(self._made, JOIN_SECONDS)
         await keeper.allow(token)
         events = RoomEvents(_ignore, _ignore, out.set)
-        shown = await Membership.join(session, self._shown, token, self._shown_feed, events)
+        made = await Membership.join(session, self._made, token, self._feed, events)
         await keeper.forbid(token)
-        await put_out_others(keeper, self._shown_feed)
-        await uplink.accept(await shown.publish(await uplink.offer(), self._setup.kbps))
-        return shown
+        await put_out_others(keeper, self._feed)
+        await uplink.accept(await made.publish(await uplink.offer(), self._setup.kbps))
+        return made
 
-    async def _keeper(self, session: JanusSession) -> RoomKeeper:
-        keeper = await RoomKeeper.attach(session, self._shown)
+    async def _keeper(self, session: JanusSession, lock: Lock) -> RoomKeeper:
+        """The keeper of one of the room's VideoRooms, which is there from now on."""
+        keeper = await RoomKeeper.attach(session, lock)
         await keeper.create(
-            publishers=PUBLISHERS, kbps=self._setup.kbps, codecs=self._setup.codecs, private_ids=False
+            publishers=PUBLISHERS,
+            kbps=(RAW_SHARE if lock == self._raw else 1) * self._setup.kbps,
+            codecs=self._setup.codecs,
+            private_ids=lock != self._shown,
         )
         return keeper
 
-    async def _raw_keeper(self, session: JanusSession) -> RoomKeeper:
-        keeper = await RoomKeeper.attach(session, self._raw)
-        await keeper.create(
-            publishers=PUBLISHERS, kbps=2 * self._setup.kbps, codecs=self._setup.codecs, private_ids=True
-        )
-        return keeper
+    async def _begin(self, uplink: Uplink, passed: Sequence[asyncio.Event]) -> None:
+        """Sends the first picture when every Janus that is there has the feed, and viewers are switched."""
+        waiting = [asyncio.ensure_future(one.wait()) for one in passed]
+        try:
+            await asyncio.wait(waiting, timeout=PASSED_WITHIN)
+        finally:
+            for one in waiting:
+                one.cancel()
+        await asyncio.sleep(SWITCH_SECONDS)
+        uplink.begin()
+        await asyncio.get_running_loop().create_future()  # a duty for as long as the others
 
-    async def _cascade(self, other: JanusServer, home: RoomKeeper, streams: Sequence[Json]) -> None:
-        """Passes the shown stream on to another Janus, for as long as this one serves the room."""
-        feed = self._shown_feed
+    async def _cascade(
+        self, other: JanusServer, home: RoomKeeper, streams: Sequence[Json], passed: asyncio.Event
+    ) -> None:
+        """Passes the made stream on to a Janus, for as long as this one serves the room."""
+        feed = self._feed
         while True:
             try:
                 async with JanusSession(other) as session:
-                    far = await self._keeper(session)
+                    far = await self._keeper(session, self._shown)
                     await pass_on(home, far, feed, other, streams)
+                    passed.set()
+                    await asyncio.sleep(RETIRED_AFTER)
+                    await put_out_others(far, feed)
                     await session.ended.wait()
             except JanusError as error:
                 _LOG.warning("a room is not passed on to %s: %s", other.name, error)
@@ -170,14 +191,13 @@ class RoomWorker:
 async def pass_on(
     home: RoomKeeper, far: RoomKeeper, feed: str, other: JanusServer, streams: Sequence[Json]
 ) -> None:
-    """The local publisher ``feed`` is there in ``other`` too, in earlier ones' place, by SRTP."""
+    """The publisher ``feed`` of the made room is there in the shown room of ``other`` too, by SRTP."""
     crypto = Crypto.new()
     for one in await far.participants():
         if one.id == feed:
             await far.remove(one)
     entrance = await far.add_remote_publisher(feed, streams, crypto, other.media_address)
     await home.publish_remotely(feed, other.name, entrance, crypto)
-    await put_out_others(far, feed)
 
 
 async def put_out_others(keeper: RoomKeeper, feed: str) -> None:

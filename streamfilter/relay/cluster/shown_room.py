@@ -40,6 +40,13 @@ class ShownRoom:
         """What is shown: the feed of the worker that began last."""
         return None if self._member is None else max(self._member.feeds, default=None)
 
+    async def feeds(self) -> list[str]:
+        """What is published there now, as Janus says. Raises JanusError."""
+        keeper = await RoomKeeper.attach(self._session, self._lock)
+        found = [one.id for one in await keeper.participants() if one.publishes]
+        await keeper.handle.detach()
+        return found
+
     async def view(self) -> tuple[Subscription, str]:
         """One more viewer: its subscription, and an offer that :meth:`Subscription.start` answers. Raises
         Refusal (503) where no worker publishes at the moment, JanusError."""
@@ -73,7 +80,11 @@ class ShownRoom:
         try:
             await subscription.switch(feed)
         except JanusError as error:
-            _LOG.warning("a viewer was not switched to the room's new feed: %s", error)
+            # Its client sees the connection end, and begins a new one.
+            _LOG.warning("a viewer's connection is ended: %s", error)
+            self._viewers.pop(subscription, None)
+            if not self._session.ended.is_set():
+                await subscription.end()
 
     def _token(self) -> str:
         return self._keys.room_token(self._lock, TOKEN_SECONDS)

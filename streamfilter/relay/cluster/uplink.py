@@ -38,8 +38,15 @@ class Uplink:
         guard.watch()
         return str(connection.localDescription.sdp)
 
+    def begin(self) -> None:
+        """Sends video from now on, a key frame first: whoever is switched to it by then sees no picture that
+        lacks its past."""
+        for sender in self._connection.getSenders():
+            if sender.kind == "video":
+                sender.replaceTrack(self.viewer.video)
+
     async def accept(self, answer: str) -> None:
-        """Takes the answer. Raises Refusal (400, 406) where it fits not."""
+        """Takes the answer; video waits for :meth:`begin`. Raises Refusal (400, 406) where it fits not."""
         try:
             await self._connection.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
         except (InvalidAccessError, InvalidStateError, OperationError, ValueError) as error:
@@ -47,6 +54,9 @@ class Uplink:
             raise Refusal(406, "the answer to the room's stream fits not") from error
         # Sending begins only after ICE and DTLS, which are still to come: encoders may be set now.
         self.viewer.applied(self._connection)
+        for sender in self._connection.getSenders():
+            if sender.kind == "video":
+                sender.replaceTrack(None)
         self.viewer.codec = next(
             (one._codecs[0].name for one in self._connection.getTransceivers() if one.kind == "video"), None
         )

@@ -277,9 +277,14 @@ class Subscription:
         await self.handle.ask({"request": "start"}, ("answer", answer))
 
     async def switch(self, feed: str) -> None:
-        """The same connection shows another feed, of the same streams, from its next key frame on."""
+        """The same connection shows another feed, of the same streams, from its next key frame on.
+
+        Raises JanusError where that takes a new negotiation, as it does after the feed before has left.
+        """
         streams = [{"feed": feed, "mid": theirs, "sub_mid": own} for own, theirs in self._media.items()]
-        await self.handle.ask({"request": "switch", "streams": streams})
+        answer = await self.handle.ask({"request": "switch", "streams": streams})
+        if answer.sdp is not None or answer.data.get("changes", 0) < len(streams):
+            raise JanusError("Janus: a subscription cannot be switched as it is: begin a new one")
 
     async def end(self) -> None:
         await self.handle.detach()

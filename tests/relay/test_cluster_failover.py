@@ -1,0 +1,77 @@
+"""Two Janus and two workers, one of which is killed: the room goes on, and nothing raw is ever seen.
+
+The mark is in every frame of the camera; the workers' filter takes it away as the real one edits a face.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from pathlib import Path
+
+from streamfilter.relay.cluster.janus import JanusError
+from streamfilter.relay.ports import Edit, Refusal
+from tests.relay.cluster_scene import Cluster, Viewer, cluster, until
+from tests.relay.janus_process import JanusProcess, need_janus
+from tests.relay.media_peers import Camera, Microphone
+
+ROOM = "visit"
+ON_AGAIN_WITHIN = 5.0
+
+
+def test_a_room_goes_on_at_both_janus_when_its_worker_is_killed(tmp_path: Path) -> None:
+    need_janus()
+
+    async def scene() -> None:
+        async with cluster(tmp_path) as parts:
+            parts.start_worker("one")
+            parts.start_worker("two")
+            await until(lambda: parts.front.live() == ["one", "two"], 20.0)
+            serving = await _wanted(parts)
+            viewers = [await _watching(parts, parts.b), await _watching(parts, parts.a)]
+            for viewer in viewers:
+                await until(lambda viewer=viewer: viewer.seen.last == "card", 5.0)
+            await parts.publish(ROOM, Camera(), Microphone())
+            for viewer in viewers:
+                await until(lambda viewer=viewer: viewer.seen.last == "edited", 5.0)
+                await until(lambda viewer=viewer: max(viewer.seen.loud, default=(0, 0))[1] > 1000, 5.0)
+
+            killed = time.monotonic()
+            parts.workers[serving].send_signal(signal.SIGKILL)
+            parts.workers[serving].wait(5.0)
+            await asyncio.sleep(0.5)  # what was under way has arrived
+            since = time.monotonic()
+            for viewer in viewers:
+                again = await until(lambda viewer=viewer: "edited" in viewer.seen.since(since), 10.0)
+                assert again - killed < ON_AGAIN_WITHIN
+            assert parts.front.want(ROOM, None).worker != serving
+            await asyncio.sleep(4.0)  # by then the dead worker's feed has been put out
+            for viewer in viewers:
+                last = viewer.seen.since(time.monotonic() - 1.0)
+                assert last.count("edited") > 8
+                assert set(viewer.seen.since(0.0)) <= {"edited", "card"}
+                assert viewer.subscription is not None and not viewer.subscription.handle.hung_up.is_set()
+                assert len(await viewer.room.feeds()) == 1
+
+    asyncio.run(scene())
+
+
+async def _wanted(parts: Cluster) -> str:
+    """The room's worker, once the front has listened long enough to say."""
+    while True:
+        try:
+            return parts.front.want(ROOM, Edit(80.0)).worker
+        except Refusal:  # 503: it is still listening; pytest's own limit ends this
+            await asyncio.sleep(0.1)
+
+
+async def _watching(parts: Cluster, janus: JanusProcess) -> Viewer:
+    """A viewer, once the worker has made the room there."""
+    end = time.monotonic() + 5.0
+    while True:
+        try:
+            return await parts.view(ROOM, janus)
+        except JanusError:
+            assert time.monotonic() < end, parts.logs()
+            await asyncio.sleep(0.1)
