@@ -57,6 +57,7 @@ class Front:
         self._workers: dict[str, _Heard] = {}
         self._orders: dict[str, Order] = {}
         self._served: dict[str, float] = {}
+        self._given: dict[str, tuple[str, float]] = {}  # to whom, when; until that worker says it serves it
 
     def hear(self, beat: Beat) -> Instructions:
         """A worker's heart-beat, and what it is to do. Raises Refusal (409) for one that is not newer than
@@ -71,6 +72,9 @@ class Front:
             self._served[room] = now
         self._forget(now)
         placed = self._placed(now)
+        for room, worker in placed.items():
+            if worker == beat.worker:
+                self._give(room, worker, now)
         take = [self._orders[room] for room, worker in placed.items() if worker == beat.worker]
         take += [self._orders[room] for room in beat.serving if self._closed(room)]
         leave = tuple(
@@ -94,6 +98,7 @@ class Front:
             raise Refusal(503, "no worker has room for one more patient now", 10.0)
         self._orders[room] = known
         self._served.setdefault(room, now)
+        self._give(room, worker, now)
         return Assignment(room, worker, known.home)
 
     def close(self, room: str) -> None:
@@ -112,13 +117,18 @@ class Front:
     def _placed(self, now: float, more: str | None = None) -> dict[str, str | None]:
         if now - self._started < DEAD_AFTER:  # whom it has not heard yet may serve any of them
             return {}
-        loads = {
-            name: Load(heard.beat.capacity, heard.beat.serving)
-            for name, heard in self._workers.items()
-            if now - heard.at <= DEAD_AFTER
-        }
+        loads = {}
+        for name, heard in self._workers.items():
+            if now - heard.at <= DEAD_AFTER:
+                given = {room: 0 for room, (worker, _) in self._given.items() if worker == name}
+                loads[name] = Load(heard.beat.capacity, given | dict(heard.beat.serving))
         rooms = [room for room, order in self._orders.items() if not order.closed]
         return place([*rooms, more] if more is not None else rooms, loads)
+
+    def _give(self, room: str, worker: str, now: float) -> None:
+        known = self._given.get(room)
+        if known is None or known[0] != worker:
+            self._given[room] = (worker, now)
 
     def _closed(self, room: str) -> bool:
         return room in self._orders and self._orders[room].closed
@@ -131,6 +141,11 @@ class Front:
         for room in stale:
             del self._orders[room]
             self._served.pop(room, None)
+        self._given = {
+            room: (worker, at)
+            for room, (worker, at) in self._given.items()
+            if now - at <= DEAD_AFTER and room not in self._workers[worker].beat.serving
+        }
         for name in [name for name, heard in self._workers.items() if now - heard.at > FORGET_AFTER]:
             del self._workers[name]
 
