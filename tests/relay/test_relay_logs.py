@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from aiohttp.http_exceptions import LineTooLong
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -111,6 +112,21 @@ def test_messages_arguments_fields_and_exceptions_are_scrubbed(secret: str) -> N
     for trace in ("192.0.2.7", "10.1.2.3", "db8", "fe80", "127.0.0.1", "abcd", "eyJ"):
         assert trace not in text
     assert "ValueError" in text and "test_relay_logs.py" in text
+
+
+def test_a_token_that_is_cut_off_is_scrubbed_too() -> None:
+    token = Tokens(SECRET).issue("r", Role.VIEWER, 60)
+    for cut in (20, 60, len(token) - 3):
+        assert "eyJ" not in scrub(f"Got more than 8190 bytes: b'Bearer {token[:cut]}...'")
+
+
+def test_strangers_who_speak_no_http_do_not_fill_the_log() -> None:
+    stream = log()
+    try:
+        raise LineTooLong(b"x" * 9000, 8190)
+    except LineTooLong:
+        LOG.exception("Error handling request")
+    assert stream.getvalue() == ""
 
 
 def test_heart_rates_are_for_debug_only() -> None:
