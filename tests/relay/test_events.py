@@ -3,37 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Callable
-from functools import partial
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, TypeVar
 
 import aiohttp
 import pytest
 from aiohttp import web
-from hypothesis import given
-from hypothesis import strategies as st
 
 from streamfilter.relay.events import Events
 from streamfilter.relay.gate import Gate
 from streamfilter.relay.lifecycle import Lifecycle
-from streamfilter.relay.messages import Bye, parse_hello, parse_message
-from streamfilter.relay.ports import Edit, MediaState, Refusal, Role
+from streamfilter.relay.ports import Edit, MediaState, Role
 from streamfilter.relay.problems import Problems
 from streamfilter.relay.room import MAX_LISTENERS
 from streamfilter.relay.security.rate_limits import RateLimits
 from streamfilter.relay.settings import RelaySettings
 from tests.relay.relay_bench import SECRET, closing, problem_of, relay, run, state_where
-
-T = TypeVar("T")
-JSON = st.recursive(
-    st.none() | st.booleans() | st.floats() | st.integers() | st.text(max_size=9),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
-    max_leaves=6,
-)
 
 
 def test_a_viewer_is_told_what_is_shown(tmp_path: Path) -> None:
@@ -275,21 +261,3 @@ def test_a_room_has_so_many_sockets(tmp_path: Path) -> None:
             assert (await closing(await bench.socket(token)))[1] == 1013
 
     run(body())
-
-
-@given(JSON, st.sampled_from(list(Role)))
-def test_messages_are_understood_or_refused(value: Any, role: Role) -> None:
-    for text in (json.dumps(value), json.dumps({"type": "edit", "bpm": value}), str(value)):
-        found = _or_refused(partial(parse_message, text, role))
-        assert isinstance(found, Bye | None) or role is Role.PATIENT
-        if isinstance(found, Edit) and found.bpm is not None:
-            assert 40.0 <= found.bpm <= 180.0
-        assert isinstance(_or_refused(partial(parse_hello, text)), str | None)
-
-
-def _or_refused(parse: Callable[[], T]) -> T | None:
-    """None for a Refusal as it should be; any other error is one."""
-    try:
-        return parse()
-    except Refusal as refusal:
-        return None if refusal.status == 400 else pytest.fail(str(refusal))

@@ -11,12 +11,13 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
-from aiohttp import web
+from aiohttp import ClientError, web
 
 from streamfilter.errors import UsageError
 from streamfilter.relay.listening import Listening
 from streamfilter.relay.ports import Role
 from tests.relay.relay_bench import problem_of, relay, run
+from tests.relay.test_tls import certificate
 
 
 def test_pages_come_with_strict_headers(tmp_path: Path) -> None:
@@ -167,7 +168,28 @@ def test_a_connection_that_says_nothing_is_cut(tmp_path: Path) -> None:
     run(body())
 
 
-def test_no_certificate_is_asked_of_plain_http(tmp_path: Path) -> None:
+def test_over_tls_everything_stays_there(tmp_path: Path) -> None:
+    tls_cert, tls_key = certificate(tmp_path, "relay")
+    trusting = ssl.create_default_context(cafile=str(tls_cert))
+
+    async def body() -> None:
+        async with relay(tmp_path, tls_cert=tls_cert, tls_key=tls_key) as bench:
+            address = f"https://localhost:{bench.server.port}"
+            page = await bench.client.get(address + "/patient", ssl=trusting)
+            assert page.status == 200 and page.headers["Strict-Transport-Security"].startswith("max-age=")
+            socket = await bench.client.ws_connect(
+                address + "/rooms/ward/events", ssl=trusting, origin=address
+            )
+            await socket.send_json({"token": bench.token()})
+            assert (await socket.receive_json())["type"] == "state"
+            with pytest.raises(ClientError):
+                await bench.client.get(bench.url + "/patient")
+            assert bench.server.link_base.startswith("https://")
+
+    run(body())
+
+
+def test_plain_http_speaks_no_tls(tmp_path: Path) -> None:
     async def body() -> None:
         async with relay(tmp_path) as bench:
             with pytest.raises(ssl.SSLError):
