@@ -23,11 +23,11 @@ class AiortcBroadcast:
         self,
         settings: MediaSettings,
         make_lane: Callable[[Edit, Stage], Lane],
-        admit_publisher: Callable[[AiortcPatient | None], None],
-        admit_viewer: Callable[[], None],
+        admit_publisher: Callable[[AiortcBroadcast, AiortcPatient | None], None],
+        admit_viewer: Callable[[AiortcBroadcast], None],
         closed: Callable[[AiortcBroadcast], None],
     ) -> None:
-        """``admit_publisher``: given the one that it would replace; both raise Refusal (503)."""
+        """``admit_publisher``: also given the one that it would replace; both raise Refusal (503)."""
         self.settings = settings
         self.patients: set[AiortcPatient] = set()
         self.viewers: set[AiortcViewer] = set()
@@ -41,7 +41,7 @@ class AiortcBroadcast:
     def publisher(self, edit: Edit) -> AiortcPatient:
         """The room's next publisher. Raises Refusal (503; 400 for an edit out of its range)."""
         self._check_open()
-        self._admit_publisher(self._patient)
+        self._admit_publisher(self, self._patient)
         lane = self._make_lane(edit, self._stage)
         patient = AiortcPatient(self.settings, lane, self._sound, self._take, self._left)
         self.patients.add(patient)
@@ -50,7 +50,7 @@ class AiortcBroadcast:
     def viewer(self) -> AiortcViewer:
         """One more viewer. Raises Refusal (503)."""
         self._check_open()
-        self._admit_viewer()
+        self._admit_viewer(self)
         viewer = AiortcViewer(
             self.settings, self._stage, self._sound, self._decode_delay, self.viewers.discard
         )
@@ -64,6 +64,11 @@ class AiortcBroadcast:
         if ending:
             await asyncio.wait(ending)
         self._closed(self)
+
+    @property
+    def expects_viewer(self) -> bool:
+        """Whether a publisher has no viewer yet: a room without one is of no use, so room is kept for it."""
+        return bool(self.patients) and not self.viewers
 
     def tick(self, now: float) -> None:
         """Looks at the time."""

@@ -6,13 +6,19 @@ each: an empty one from a stranger ends the session. STUN itself is authenticate
 
 from __future__ import annotations
 
+import asyncio
+import random
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
+from aioice.stun import TransactionError
 from aiortc import RTCPeerConnection
 
 MOST_QUEUED = 1024  # datagrams that wait for the connection to take them
+CONSENT_SECONDS = 45.0  # without an answer of the peer; a black-out of half a minute is outlasted
+CONSENT_EVERY = 4.0
 _STUN = 4  # first bytes below this are STUN's (RFC 9443, 2)
 
 
@@ -30,6 +36,7 @@ class DatagramGuard:
         """Before candidates are gathered: host candidates at these addresses only (None: all)."""
         for connection in self._connections:
             self._guard_queue(connection)
+            connection.query_consent = partial(_query_consent, connection)
             if addresses is not None:
                 _restrict(connection, list(addresses))
 
@@ -76,6 +83,26 @@ class DatagramGuard:
 def _peers(connection: Any) -> set[tuple[str, int]]:
     """Where the peer is: its candidates, also those learnt from its authenticated checks."""
     return {(one._network_host, one.port) for one in connection._remote_candidates if one._network_host}
+
+
+async def _query_consent(connection: Any) -> None:
+    """Asks the peer whether it still wants to be sent to (RFC 7675), as aioice does, but more patiently.
+
+    The RFC gives up after 30 s. The peer's address has been proven, and it is the relay's own client.
+    """
+    answered = time.monotonic()
+    while time.monotonic() - answered < CONSENT_SECONDS:
+        await asyncio.sleep(CONSENT_EVERY * (0.8 + 0.4 * random.random()))
+        for pair in tuple(connection._nominated.values()):
+            request = connection.build_request(pair, nominate=False)
+            key = connection.remote_password.encode()
+            try:
+                await pair.protocol.request(request, pair.remote_addr, integrity_key=key, retransmissions=0)
+            except TransactionError:
+                continue
+            answered = time.monotonic()
+    connection._query_consent_task = None
+    await connection.close()
 
 
 def _restrict(connection: Any, allowed: list[str]) -> None:

@@ -66,8 +66,7 @@ class AiortcMedia:
     def load(self) -> Mapping[str, float]:
         """``publishers``, ``viewers``, ``share`` (0..1 of what can be served)."""
         patients, viewers = self._patients(), self._viewers()
-        share = self._capacity.share(patients, viewers)
-        return {"publishers": len(patients), "viewers": len(viewers), "share": share}
+        return {"publishers": len(patients), "viewers": len(viewers), "share": self._share()}
 
     async def close(self) -> None:
         """Ends every connection and thread. Twice is once."""
@@ -77,7 +76,7 @@ class AiortcMedia:
         if ticking is not None:
             ticking.cancel()
             await asyncio.wait((ticking,))
-        self._workers.shutdown(wait=False)
+        self._workers.shutdown(wait=False, cancel_futures=True)
         ended = time.monotonic() + SHUT_SECONDS
         while any(thread.is_alive() for thread in self._workers._threads) and time.monotonic() < ended:
             await asyncio.sleep(0.005)
@@ -85,14 +84,20 @@ class AiortcMedia:
     def _lane(self, edit: Edit, stage: Stage) -> Lane:
         return Lane(self._make_filter, self._base, edit, self._workers, stage)
 
-    def _admit_publisher(self, instead: AiortcPatient | None) -> None:
-        patients = [one for one in self._patients() if one is not instead]
-        share = self._capacity.share(patients, self._viewers())
-        self._capacity.admit(share, self._capacity.publisher_share, "patient")
+    def _admit_publisher(self, room: AiortcBroadcast, instead: AiortcPatient | None) -> None:
+        wanted = self._capacity.publisher_share
+        if not room.patients and not room.viewers:
+            wanted += self._capacity.viewer_share
+        self._capacity.admit(self._share(instead), wanted, "patient")
 
-    def _admit_viewer(self) -> None:
-        share = self._capacity.share(self._patients(), self._viewers())
-        self._capacity.admit(share, self._capacity.viewer_share, "viewer")
+    def _admit_viewer(self, room: AiortcBroadcast) -> None:
+        if not room.expects_viewer:
+            self._capacity.admit(self._share(), self._capacity.viewer_share, "viewer")
+
+    def _share(self, without: AiortcPatient | None = None) -> float:
+        patients = [one for one in self._patients() if one is not without]
+        expected = sum(room.expects_viewer for room in self._broadcasts)
+        return self._capacity.share(patients, self._viewers(), expected)
 
     def _patients(self) -> list[AiortcPatient]:
         return [one for room in self._broadcasts for one in room.patients]
