@@ -38,9 +38,10 @@ export class Keeper {
     this.now(true);
   }
 
-  stop() {
+  /** `knows`: the relay has ended the session itself. So below. */
+  stop(knows = false) {
     this.#wanted = false;
-    this.#drop();
+    this.#drop(knows);
     this.#told({ state: "idle", error: null, at: null });
   }
 
@@ -52,9 +53,9 @@ export class Keeper {
   }
 
   /** Drops what there is and tries again, after `seconds` or the next pause. */
-  again(error, seconds = null) {
+  again(error, seconds = null, knows = false) {
     if (!this.#wanted) return;
-    this.#drop();
+    this.#drop(knows);
     const pause = Math.min(FIRST_PAUSE * 2 ** this.#failures, LONGEST_PAUSE);
     this.#failures += 1;
     // Spread, so that all of a relay's pages do not come back in the same moment.
@@ -63,10 +64,10 @@ export class Keeper {
     this.#told({ state: "waiting", error, at: Date.now() + wait * 1000 });
   }
 
-  #drop() {
+  #drop(knows = false) {
     clearTimeout(this.#timer);
     this.#timer = 0;
-    this.#session?.close();
+    this.#session?.close(knows);
     this.#session = null;
   }
 
@@ -92,7 +93,7 @@ export class Keeper {
   /** The relay wants no more of this page. */
   dismissed(error) {
     this.#wanted = false;
-    this.#drop();
+    this.#drop(true);
     this.#told({ state: "refused", error, at: null });
   }
 

@@ -114,11 +114,11 @@ function heard(message) {
 function closing({ reason, reconnect_in: wait }) {
   if (!ACTIVE.includes(call.phase)) return;
   if (wait === null) keeper.dismissed({ status: GOODBYE, reason });
-  else keeper.again({ status: 0, reason }, wait);
+  else keeper.again({ status: 0, reason }, wait, true);
 }
 
 function replaced() {
-  keeper.stop();
+  keeper.stop(true);
   events.stop();
   devices.close();
   call.phase = "replaced";

@@ -36,7 +36,7 @@ function begin() {
     },
     closing: ({ reason, reconnect_in: wait }) => {
       if (wait === null) keeper.dismissed({ status: GOODBYE, reason });
-      else keeper.again({ status: 0, reason }, wait);
+      else keeper.again({ status: 0, reason }, wait, true);
     },
     up: () => {
       call.told = true;

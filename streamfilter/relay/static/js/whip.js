@@ -4,6 +4,7 @@ const GATHERING = 2500; // ms; a STUN server that does not answer must not hold 
 const CONNECTING = 12000; // ms from the answer to a connection
 const DISCONNECTED = 3000; // ms without an answer to ICE's checks: as good as lost
 const REQUEST = 10000; // ms
+const GOODBYE = 1500; // ms that a DELETE may take before the connection is closed anyhow
 
 /** The relay said no. `status` is HTTP's, 0 where nobody answered; `retryAfter` seconds or null. */
 export class Refused extends Error {
@@ -53,6 +54,7 @@ export class Session {
       add(pc);
       await pc.setLocalDescription();
       await gathered(pc);
+      if (this.#over) return;
       const answer = await this.#post(endpoint, pc.localDescription.sdp);
       if (this.#over) return this.#delete(); // closed in the meantime
       await pc.setRemoteDescription({ type: "answer", sdp: answer });
@@ -65,13 +67,18 @@ export class Session {
     }
   }
 
-  /** Ends the session and tells the relay; works while the page is being left, too. */
-  close() {
+  /**
+   * Ends the session; works while the page is being left, too. The relay is told, unless it `knows`, before
+   * the connection closes under it; nothing is sent any more from the first moment.
+   */
+  async close(knows = false) {
     if (this.#over) return;
     this.#over = true;
     clearTimeout(this.#timer);
-    this.#pc?.close();
-    this.#delete();
+    const pc = this.#pc;
+    if (pc && pc.signalingState !== "closed") for (const sender of pc.getSenders()) sender.replaceTrack(null);
+    if (!knows) await Promise.race([this.#delete(), new Promise((resolve) => setTimeout(resolve, GOODBYE))]);
+    pc?.close();
   }
 
   /** Round trip to the relay in ms, and what waits at the receiver; null where unknown. */
@@ -102,11 +109,10 @@ export class Session {
     return response.text();
   }
 
-  #delete() {
+  async #delete() {
     if (!this.#address) return;
     const headers = { Authorization: `Bearer ${this.#token}` };
-    fetch(this.#address, { method: "DELETE", keepalive: true, headers }).catch(() => {}); // gone is gone
-    this.#address = null;
+    await fetch(this.#address, { method: "DELETE", keepalive: true, headers }).catch(() => {}); // gone is gone
   }
 
   // The relay's STUN and TURN servers (RFC 9725, section 4.6); they are needed before candidates are gathered.
@@ -126,7 +132,7 @@ export class Session {
         clearTimeout(this.#timer);
         if (this.#over) return;
         if (!this.#open) return reject(new Refused(0, "no way for the video was found through the network"));
-        this.close();
+        this.close(how === "closed");
         this.#ended(how);
       };
       const look = () => {
