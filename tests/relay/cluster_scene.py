@@ -102,8 +102,8 @@ class Cluster:
         peer = self.peer()
         for track in tracks:
             peer.addTransceiver(track, direction="sendonly")
-        await self._at_own_address(peer, await peer.createOffer())
-        answer = await patient.publish(peer.localDescription.sdp, 1500)
+        offer = await self.described(peer, await peer.createOffer())
+        answer = await patient.publish(offer, 1500)
         await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
         return patient
 
@@ -124,18 +124,19 @@ class Cluster:
         await peer.setRemoteDescription(RTCSessionDescription(sdp=offer, type="offer"))
         for receiver in peer.getReceivers():
             self.tasks.append(asyncio.get_running_loop().create_task(watch(receiver.track, seen)))
-        await self._at_own_address(peer, await peer.createAnswer())
-        return str(peer.localDescription.sdp)
+        return await self.described(peer, await peer.createAnswer())
 
     def peer(self) -> RTCPeerConnection:
         made = new_peer()
         self.peers.append(made)
         return made
 
-    async def _at_own_address(self, peer: RTCPeerConnection, description: RTCSessionDescription) -> None:
+    async def described(self, peer: RTCPeerConnection, description: RTCSessionDescription) -> str:
+        """The SDP of ``peer``, which is offered at this machine's own address only."""
         guard = DatagramGuard(peer, lambda cause: None)
         guard.offer_only((self.a.server.media_address,))
         await peer.setLocalDescription(description)
+        return str(peer.localDescription.sdp)
 
 
 @asynccontextmanager

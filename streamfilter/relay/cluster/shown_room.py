@@ -23,6 +23,7 @@ class ShownRoom:
         self._lock = keys.lock(room, Side.SHOWN)
         self._viewers: dict[Subscription, str] = {}
         self._member: Membership | None = None
+        self._gone = asyncio.Event()
         self._switching: set[asyncio.Task[None]] = set()
 
     async def join(self) -> None:
@@ -30,7 +31,7 @@ class ShownRoom:
         token = self._token()
         keeper = await RoomKeeper.attach(self._session, self._lock)
         await keeper.allow(token)
-        events = RoomEvents(self._came, lambda feed: None, lambda: None)
+        events = RoomEvents(self._came, lambda feed: None, self._gone.set)
         name = f"door-{secrets.token_hex(8)}"
         self._member = await Membership.join(self._session, self._lock, token, name, events)
         await keeper.forbid(token)
@@ -39,6 +40,11 @@ class ShownRoom:
     def feed(self) -> str | None:
         """What is shown: the feed of the worker that began last."""
         return None if self._member is None else max(self._member.feeds, default=None)
+
+    @property
+    def over(self) -> bool:
+        """Whether the room, or the session with its Janus, has ended."""
+        return self._gone.is_set() or self._session.ended.is_set()
 
     async def feeds(self) -> list[str]:
         """What is published there now, as Janus says. Raises JanusError."""
@@ -59,9 +65,9 @@ class ShownRoom:
             self._came("")
         return subscription, offer
 
-    async def end(self, subscription: Subscription) -> None:
+    def forget(self, subscription: Subscription) -> None:
+        """This viewer has gone, or goes."""
         self._viewers.pop(subscription, None)
-        await subscription.end()
 
     async def close(self) -> None:
         for task in self._switching:
