@@ -13,9 +13,10 @@ from streamfilter.relay.gate import Gate
 from streamfilter.relay.lifecycle import RESTARTING, Lifecycle
 from streamfilter.relay.messages import Bye, Pause, parse_hello, parse_message
 from streamfilter.relay.ports import Edit, Refusal
-from streamfilter.relay.room import Goodbye, Listener, Room
+from streamfilter.relay.room import Room
 from streamfilter.relay.rooms import Rooms
 from streamfilter.relay.security.tokens import Grant
+from streamfilter.relay.session import Goodbye, Listener
 
 MAX_MESSAGE = 2048  # bytes; a token has up to 1024
 _HELLO_SECONDS = 5.0  # until the first message

@@ -8,8 +8,8 @@ import time
 from collections.abc import Awaitable
 
 from streamfilter.relay.ports import Refusal
-from streamfilter.relay.room import Goodbye
 from streamfilter.relay.rooms import Rooms
+from streamfilter.relay.session import Goodbye
 
 _POLL = 0.1  # seconds
 _RECONNECT = 3.0  # seconds after which a told client may look for the relay, or another one, again

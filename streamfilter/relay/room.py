@@ -5,11 +5,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import secrets
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 from streamfilter.relay.audit import AuditLog
 from streamfilter.relay.ports import (
@@ -23,55 +21,14 @@ from streamfilter.relay.ports import (
     ViewerMedia,
 )
 from streamfilter.relay.security.tokens import Grant
+from streamfilter.relay.session import Goodbye, Listener, M, Session
 
 MAX_LISTENERS = 24  # events sockets of one room
 _NEGOTIATION = 10.0  # seconds; gathering candidates waits for STUN and TURN servers
 _RETRY = 10.0  # seconds after which a full room may be asked again
-_SESSION_BYTES = 16
 _TAKEN_OVER = "Another device has taken over the patient's side of this room."
 
 _LOG = logging.getLogger(__name__)
-
-M = TypeVar("M", PatientMedia, ViewerMedia)
-
-
-@dataclass(frozen=True, slots=True)
-class Goodbye:
-    """Why a socket is closed, and after how many seconds its client may come back (None: it should not)."""
-
-    reason: str
-    reconnect_in: float | None
-
-
-class Listener:
-    """One events socket's ear in a room: ``changed`` is set when there is something new to tell, or
-    ``goodbye`` to say."""
-
-    def __init__(self, grant: Grant) -> None:
-        self.grant = grant
-        self.changed = asyncio.Event()
-        self.goodbye: Goodbye | None = None
-
-    def dismiss(self, goodbye: Goodbye) -> None:
-        self.goodbye = self.goodbye or goodbye
-        self.changed.set()
-
-
-@dataclass(eq=False, slots=True)
-class Session(Generic[M]):
-    """One connection of a room.
-
-    ``address``: the client's, for the limits only; it is never logged. ``begun``: by the monotonic clock.
-    ``answered``: its negotiation is done. ``ended``: its media is gone.
-    """
-
-    grant: Grant
-    address: str
-    begun: float
-    media: M
-    id: str = field(default_factory=lambda: secrets.token_urlsafe(_SESSION_BYTES))
-    answered: bool = False
-    ended: bool = False
 
 
 class Room:
@@ -131,15 +88,15 @@ class Room:
                 answer = await self._negotiate(session, offer, edit)
             finally:
                 self._arriving = None
-            self.edit = edit or self.edit
+            if former is not None:
+                self._forget(former)
+                self._tell_former(session)
+            self.edit, self.patient = edit or self.edit, session
             if self.edit != wanted:  # chosen in the meantime
                 session.media.set_edit(self.edit)
-            self.patient = session
-            if former is not None:
-                self._tell_former(session)
-                self._forget(former)
-                await former.media.close()
             self.tell()
+            if former is not None:
+                await former.media.close()
             return session.id, answer
 
     async def view(self, grant: Grant, address: str, now: float, offer: str) -> tuple[str, str]:
@@ -236,7 +193,10 @@ class Room:
         """Everybody is told and sent home. Twice is once."""
         self.closed = True
         self.dismiss(goodbye)
-        await asyncio.gather(*(self.end(session) for session in list(self.sessions())))
+        ending = [self.end(session) for session in list(self.sessions())]
+        for error in await asyncio.gather(*ending, return_exceptions=True):
+            if error is not None:
+                _LOG.error("a session did not end as it should: %s", type(error).__name__)
         await self._broadcast.close()
 
     def record_refusal(self, grant: Grant, edit: Edit | None) -> None:

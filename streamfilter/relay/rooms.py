@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from streamfilter.relay.audit import AuditLog
 from streamfilter.relay.ports import Edit, Media, MediaFacts, MediaState, Refusal, Role
-from streamfilter.relay.room import Goodbye, Room
+from streamfilter.relay.room import Room
 from streamfilter.relay.security.tokens import Grant
+from streamfilter.relay.session import Goodbye
 
 _RETRY = 10.0  # seconds after which a full relay may be asked again
 _SWEEP = 1.0  # seconds

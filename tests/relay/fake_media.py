@@ -31,7 +31,7 @@ class FakeConnection:
         self._told: list[Callable[[], None]] = []
         self.state = MediaState.CONNECTING
         self.reason: str | None = None
-        self.closed = False
+        self.closed = self.breaks = False  # ``breaks``: its close fails
 
     async def negotiate(self, offer: str) -> str:
         self._media.offers.append(offer)
@@ -50,6 +50,8 @@ class FakeConnection:
     async def close(self) -> None:
         if self._media.stuck:
             await asyncio.sleep(60.0)
+        if self.breaks:
+            raise RuntimeError("cannot close")
         self.end()
 
     def end(self) -> None:

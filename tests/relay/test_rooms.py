@@ -9,9 +9,9 @@ import pytest
 
 from streamfilter.relay.audit import AuditLog
 from streamfilter.relay.ports import Edit, MediaState, Refusal, Role
-from streamfilter.relay.room import Goodbye
 from streamfilter.relay.rooms import RoomLimits, Rooms
 from streamfilter.relay.security.tokens import Grant
+from streamfilter.relay.session import Goodbye
 from tests.relay.fake_media import OFFER, FakeMedia
 from tests.relay.relay_bench import run
 
@@ -151,5 +151,18 @@ def test_the_last_choice_counts_however_it_comes(scene: Callable[..., Scene]) ->
         assert patient.edits == [Edit(85.0)] and patient.paused
         room.pause(False)
         assert not patient.paused
+
+    run(body())
+
+
+def test_one_that_cannot_be_closed_keeps_nobody(scene: Callable[..., Scene]) -> None:
+    async def body() -> None:
+        it = scene()
+        await it.rooms.publish(PATIENT, "a", OFFER, None)
+        await it.rooms.view(VIEWER, "a", OFFER)
+        broadcast = it.media.broadcasts["ward"]
+        broadcast.patients[0].breaks = True
+        await it.rooms.close(Goodbye("It is over.", None))
+        assert broadcast.viewers[0].closed and broadcast.closed and it.rooms.sessions == 0
 
     run(body())

@@ -222,10 +222,11 @@ def test_a_second_patient_takes_over(tmp_path: Path, replaces: bool) -> None:
             was = (await bench.offer("/whip/ward?hr=55", first)).headers["Location"]
             told = await bench.socket(first)
             assert (await state_where(told))["patient"]["session"] == was.rsplit("/")[-1]
-            now = (await bench.offer(token=second)).headers["Location"]
+            now = (await bench.offer("/whip/ward?hr=66", second)).headers["Location"]
             former, newcomer = bench.ward().patients
-            assert former.closed and not newcomer.closed
-            assert newcomer.edits[0] == Edit(55.0)  # what was last chosen in the room
+            assert former.closed and not newcomer.closed and newcomer.edits[0] == Edit(66.0)
+            left = next(line for line in bench.audited() if line["event"] == "left")
+            assert left["edit"]["bpm"] == 55.0 and left["session"] == was.rsplit("/")[-1]
             async with asyncio.timeout(2.0):
                 async for message in told:
                     if message.json()["type"] == "closing":
