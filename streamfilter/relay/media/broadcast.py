@@ -51,9 +51,7 @@ class AiortcBroadcast:
         """One more viewer. Raises Refusal (503)."""
         self._check_open()
         self._admit_viewer(self)
-        viewer = AiortcViewer(
-            self.settings, self._stage, self._sound, self._decode_delay, self.viewers.discard
-        )
+        viewer = AiortcViewer(self.settings, self._stage, self._sound, self._video_lead, self.viewers.discard)
         self.viewers.add(viewer)
         return viewer
 
@@ -94,5 +92,5 @@ class AiortcBroadcast:
             self._sound.stop()
             self._stage.card(LEFT)
 
-    def _decode_delay(self) -> float:
-        return 0.0 if self._patient is None else self._patient.decode_delay
+    def _video_lead(self) -> float:
+        return 0.0 if self._patient is None else self._patient.video_lead

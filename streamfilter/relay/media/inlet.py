@@ -18,7 +18,10 @@ from aiortc.rtcrtpreceiver import TimestampMapper
 from aiortc.rtp import RtpPacket
 from aiortc.utils import uint16_gt
 
+from streamfilter.relay.media.capture_clock import CaptureClock, listen
+from streamfilter.relay.media.frames import VIDEO_CLOCK
 from streamfilter.relay.media.picture_size import EncodedPicture, inspect
+from streamfilter.relay.media.sound import RATE
 
 OVERSIZE, DAMAGED, LOST, BACKLOG = "oversize picture", "damaged picture", "lost packets", "decoder behind"
 CAPACITY = 512  # packets
@@ -34,11 +37,14 @@ _REMEMBERED = 64
 class Arrivals:
     """When the encoded frames came, by the ``pts`` that their decoded ones will have."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: CaptureClock) -> None:
+        """``clock``: is told of them too."""
+        self.clock = clock
         self._mapper = TimestampMapper()
         self._times: deque[tuple[int, float]] = deque(maxlen=_REMEMBERED)
 
     def add(self, timestamp: int, now: float) -> None:
+        self.clock.arrived(timestamp, now)
         self._times.append((self._mapper.map(timestamp), now))
 
     def of(self, pts: int | None, now: float) -> float:
@@ -53,7 +59,7 @@ class VideoInlet(JitterBuffer):
         self, receiver: RTCRtpReceiver, largest: tuple[int, int], drop: Callable[[str, int], None]
     ) -> None:
         super().__init__(capacity=CAPACITY, is_video=True)
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(CaptureClock(VIDEO_CLOCK))
         self.codec: str | None = None
         self._receiver: Any = receiver
         self._largest = largest
@@ -176,9 +182,10 @@ class VideoInlet(JitterBuffer):
 class AudioInlet(JitterBuffer):
     """Sound in order, each packet at once: the delay that it is to have is given to it further on."""
 
-    def __init__(self, receiver: RTCRtpReceiver) -> None:
+    def __init__(self, receiver: RTCRtpReceiver, rate: int = RATE) -> None:
+        """``rate``: RTP ticks a second."""
         super().__init__(capacity=16, prefetch=0)
-        self.arrivals = Arrivals()
+        self.arrivals = Arrivals(CaptureClock(rate))
         self._receiver: Any = receiver
 
     def add(self, packet: RtpPacket) -> tuple[bool, JitterFrame | None]:
@@ -208,8 +215,9 @@ class AudioInlet(JitterBuffer):
         return JitterFrame(packet._data, packet.timestamp)
 
 
-def set_inlet(receiver: RTCRtpReceiver, inlet: JitterBuffer) -> None:
+def set_inlet(receiver: RTCRtpReceiver, inlet: VideoInlet | AudioInlet) -> None:
     """``receiver``, not yet started, takes its packets through ``inlet``."""
+    listen(receiver, inlet.arrivals.clock)
     vars(receiver)["_RTCRtpReceiver__jitter_buffer"] = inlet
 
 

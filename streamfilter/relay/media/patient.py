@@ -12,6 +12,7 @@ from aiortc.mediastreams import MediaStreamError
 from av.audio.frame import AudioFrame
 from av.video.frame import VideoFrame
 
+from streamfilter.relay.media.capture_clock import skew
 from streamfilter.relay.media.inlet import AudioInlet, VideoInlet, set_inlet
 from streamfilter.relay.media.lane import Lane
 from streamfilter.relay.media.offer import with_bandwidth
@@ -42,6 +43,15 @@ class AiortcPatient(Peer):
         self._sound = sound
         self._ready, self._gone = ready, gone
         self._video_inlet: VideoInlet | None = None
+        self._sound_inlet: AudioInlet | None = None
+
+    @property
+    def video_lead(self) -> float:
+        """Seconds that sound waits for the video before the filter: for its decoder, and for its way here."""
+        video, sound = self._video_inlet, self._sound_inlet
+        if video is None or sound is None:
+            return self.decode_delay
+        return self.decode_delay + skew(video.arrivals.clock, sound.arrivals.clock)
 
     @property
     def peer_sends(self) -> bool:
@@ -96,7 +106,8 @@ class AiortcPatient(Peer):
     def applied(self, connection: RTCPeerConnection) -> None:
         largest = (self.settings.max_width, self.settings.max_height)
         loop = asyncio.get_running_loop()
-        for receiver in connection.getReceivers():
+        for transceiver in connection.getTransceivers():
+            receiver = transceiver.receiver
             track: Any = receiver.track
             if track is None:
                 continue
@@ -105,7 +116,7 @@ class AiortcPatient(Peer):
                 set_inlet(receiver, inlet)
                 self.run(loop.create_task(self._take_video(track, inlet)))
             else:
-                heard = AudioInlet(receiver)
+                heard = self._sound_inlet = AudioInlet(receiver, transceiver._codecs[0].clockRate)
                 set_inlet(receiver, heard)
                 self.run(loop.create_task(self._take_sound(track, heard)))
 

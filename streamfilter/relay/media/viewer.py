@@ -28,13 +28,13 @@ class AiortcViewer(Peer):
         settings: MediaSettings,
         stage: Stage,
         sound: SoundLine,
-        decode_delay: Callable[[], float],
+        video_lead: Callable[[], float],
         gone: Callable[[AiortcViewer], None],
     ) -> None:
-        """``decode_delay``: seconds that the publisher's pictures wait for their decoder; ``gone``: ended."""
+        """``video_lead``: seconds that sound waits for the video before the filter; ``gone``: ended."""
         super().__init__(settings, Metrics())
         self._stage, self._sound = stage, sound
-        self._decode_delay, self._gone = decode_delay, gone
+        self._video_lead, self._gone = video_lead, gone
         self.video = ViewerVideo(stage, self.metrics)
         self.audio = ViewerAudio(self._video_delay)
 
@@ -91,7 +91,7 @@ class AiortcViewer(Peer):
 
     def _video_delay(self) -> float | None:
         delay = self.video.delay
-        return None if delay is None else max(delay + self._decode_delay() - SOUND_CODEC, 0.0)
+        return None if delay is None else max(delay + self._video_lead() - SOUND_CODEC, 0.0)
 
 
 def _set_encoder(sender: RTCRtpSender, encoder: Any) -> None:
