@@ -12,7 +12,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamfilter.relay.cluster.front import DEAD_AFTER, FORGET_AFTER, SIGNATURE, Front, FrontServer
+from streamfilter.relay.cluster.front import (
+    CLOSED_AFTER,
+    DEAD_AFTER,
+    FORGET_AFTER,
+    SIGNATURE,
+    Front,
+    FrontServer,
+)
 from streamfilter.relay.cluster.keys import ClusterKeys
 from streamfilter.relay.cluster.orders import Beat, Instructions, Order, newest
 from streamfilter.relay.ports import Edit, Refusal
@@ -90,6 +97,20 @@ def test_a_dead_workers_rooms_are_with_another_within_two_and_a_half_seconds() -
     assert set(made.workers[0].serving) == set(rooms)
     assert all(made.workers[0].serving[room] == since for room, since in kept.items())
     assert all(made.workers[0].orders[room].edit == Edit(80.0) for room in rooms)
+
+
+def test_a_worker_whose_connection_closes_is_given_up_sooner_and_one_that_comes_back_is_not() -> None:
+    made = scene()
+    front, (one, two) = made.fronts[0], made.workers
+    made.now += 0.01
+    front.hear(Beat(one.name, made.now, 4, {}, ()), lambda: True)
+    front.hear(Beat(two.name, made.now, 4, {}, ()), lambda: False)
+    made.now += CLOSED_AFTER / 2
+    assert front.live() == [one.name, two.name]
+    made.now += CLOSED_AFTER
+    assert front.live() == [two.name]
+    front.hear(Beat(one.name, made.now, 4, {}, ()))
+    assert front.live() == [one.name, two.name]
 
 
 def test_a_front_that_has_just_begun_places_nothing_until_it_knows_who_serves_what() -> None:

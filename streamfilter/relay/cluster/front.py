@@ -21,6 +21,7 @@ from streamfilter.relay.cluster.placement import Load, place, ranking
 from streamfilter.relay.ports import Edit, Refusal
 
 DEAD_AFTER = 2.0  # seconds without a heart-beat
+CLOSED_AFTER = 0.75  # the same, where the worker's connection has closed, as when its process is killed
 FORGET_AFTER = 60.0  # seconds that an order is kept which nobody serves, or that is closed
 SKEW = 10.0  # seconds by which a sender's clock may differ
 SIGNATURE = "X-Physio-Signature"
@@ -40,6 +41,11 @@ class Assignment:
 class _Heard:
     beat: Beat
     at: float
+    hung_up: Callable[[], bool]
+
+    def dead(self, now: float) -> bool:
+        silent = now - self.at
+        return silent > DEAD_AFTER or (silent > CLOSED_AFTER and self.hung_up())
 
 
 class Front:
@@ -59,14 +65,15 @@ class Front:
         self._served: dict[str, float] = {}
         self._given: dict[str, tuple[str, float]] = {}  # to whom, when; until that worker says it serves it
 
-    def hear(self, beat: Beat) -> Instructions:
-        """A worker's heart-beat, and what it is to do. Raises Refusal (409) for one that is not newer than
-        its last, or of another time."""
+    def hear(self, beat: Beat, hung_up: Callable[[], bool] = lambda: False) -> Instructions:
+        """A worker's heart-beat, and what it is to do. ``hung_up``: whether the connection on which it came
+        has closed since. Raises Refusal (409) for one that is not newer than its last, or of another time.
+        """
         now = self._clock()
         known = self._workers.get(beat.worker)
         if abs(beat.sent - self._wall()) > SKEW or (known is not None and beat.sent <= known.beat.sent):
             raise Refusal(409, "this heart-beat is old")
-        self._workers[beat.worker] = _Heard(beat, now)
+        self._workers[beat.worker] = _Heard(beat, now, hung_up)
         self._orders = newest(self._orders, beat.orders)
         for room in (*beat.serving, *(order.room for order in beat.orders)):
             self._served[room] = now
@@ -112,14 +119,14 @@ class Front:
     def live(self) -> list[str]:
         """The workers that beat."""
         now = self._clock()
-        return sorted(name for name, heard in self._workers.items() if now - heard.at <= DEAD_AFTER)
+        return sorted(name for name, heard in self._workers.items() if not heard.dead(now))
 
     def _placed(self, now: float, more: str | None = None) -> dict[str, str | None]:
         if now - self._started < DEAD_AFTER:  # whom it has not heard yet may serve any of them
             return {}
         loads = {}
         for name, heard in self._workers.items():
-            if now - heard.at <= DEAD_AFTER:
+            if not heard.dead(now):
                 given = {room: 0 for room, (worker, _) in self._given.items() if worker == name}
                 loads[name] = Load(heard.beat.capacity, given | dict(heard.beat.serving))
         rooms = [room for room, order in self._orders.items() if not order.closed]
@@ -185,7 +192,12 @@ class FrontServer:
 
     async def _beat(self, request: web.Request) -> web.Response:
         body = await self._signed(request, "beat")
-        instructions = self.front.hear(Beat.from_bytes(body)).to_bytes()
+        connection = request.transport
+
+        def hung_up() -> bool:
+            return connection is None or connection.is_closing()
+
+        instructions = self.front.hear(Beat.from_bytes(body), hung_up).to_bytes()
         signature = self._keys.signature("instructions", body, instructions)
         return web.Response(
             body=instructions, content_type="application/json", headers={SIGNATURE: signature}
