@@ -20,6 +20,7 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
@@ -64,6 +65,7 @@ class Tally:
         error = context.get("exception")
         frames = traceback.extract_tb(error.__traceback__)[-3:] if isinstance(error, Exception) else []
         where = ", ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames)
+        where += f" {context.get('task') or ''}"
         self.faults.append(f"loop: {context.get('message')} {error!r} {where}"[:400])
 
 
@@ -118,12 +120,10 @@ class Call:
         self._reading.add(asyncio.create_task(self._read(track)))
 
     async def _read(self, track: MediaStreamTrack) -> None:
-        try:
+        with suppress(MediaStreamError):
             while True:
                 await track.recv()
                 self.frames, self.last = self.frames + 1, time.monotonic()
-        except MediaStreamError:
-            pass
 
 
 class Fuzz:
@@ -183,12 +183,10 @@ class Fuzz:
                         await socket.send_bytes(text)
                 except ConnectionError:
                     break
-            try:
+            with suppress(TimeoutError):
                 async with asyncio.timeout(0.05):
                     async for _ in socket:
                         pass
-            except TimeoutError:
-                pass
             self._tally.count("message", socket.close_code or 1000)
 
     async def _admin_message(self) -> None:
@@ -208,11 +206,9 @@ class Fuzz:
         if self._random.random() < 0.3:
             async with self._http.ws_connect(f"{self._base}/rooms/{ROOM}/events") as socket:
                 await socket.send_json({"token": token})
-                try:
+                with suppress(TimeoutError):
                     async with asyncio.timeout(0.05):
                         await socket.receive()
-                except TimeoutError:
-                    pass
                 self._tally.count("token", socket.close_code or 1000)
             return
         headers = {"Authorization": f"Bearer {printable}"}
@@ -224,15 +220,10 @@ async def run(minutes: float, seed: int) -> dict[str, Any]:
     """The relay, the call and the fuzz for ``minutes``. Returns the report."""
     aioice.ice.get_host_addresses = lambda use_ipv4, use_ipv6: ["127.0.0.1"]
     tally = Tally()
-    tokens, settings = Tokens(SECRET), RelaySettings(
-        secret=SECRET,
-        port=0,
-        admin_port=0,
-        max_rooms=100,
-        max_viewers_per_room=100,
-        max_sessions_per_address=10_000,
-        log_level="ERROR",
-    )  # fmt: skip
+    tokens = Tokens(SECRET)
+    settings = RelaySettings(
+        secret=SECRET, port=0, admin_port=0, max_viewers_per_room=100, max_sessions_per_address=10_000
+    )
     set_up_logs(settings)
     logging.getLogger().addHandler(FaultHandler(tally))
     loop = asyncio.get_running_loop()
@@ -267,17 +258,16 @@ async def _fuzz(
     await asyncio.gather(
         *(_repeat(step, until, tally) for step in (fuzz.offer, fuzz.message, fuzz.token)),
     )
-    state = call.state()
-    frames = call.frames
-    await call.close()
-    return {
+    report = {
         "minutes_of_each": minutes,
         "answers": {kind: dict(sorted(counter.items())) for kind, counter in tally.statuses.items()},
         "unhandled": len(tally.faults),
         "faults": dict(Counter(tally.faults).most_common(20)),
-        "call": state,
-        "frames_at_the_viewer": frames,
+        "call": call.state(),
+        "frames_at_the_viewer": call.frames,
     }
+    await call.close()
+    return report
 
 
 async def _repeat(step: Callable[[], Awaitable[None]], until: float, tally: Tally) -> None:
