@@ -16,6 +16,7 @@ from streamfilter.frame import ColorSpec, Frame
 
 BLOCK = 8  # side of a block of the strip, luma samples
 BITS = 12
+STRIP = BITS + 2  # blocks: the number, then a white and a black one, which tell a strip from a picture
 BOX_SCALE = 1.25  # the detector's box holds the face's features; skin reaches further
 
 Packed = npt.NDArray[np.uint8]
@@ -70,15 +71,17 @@ def write_webcam(source: Path, target: Path, max_seconds: float) -> Clip:
 
 def mark_frame(packed: Packed, number: int) -> None:
     """Write ``number`` (below 2**BITS) in Gray code along the top edge of an I420 picture."""
-    code = number ^ (number >> 1)
-    for bit in range(BITS):
+    code = number ^ (number >> 1) | 1 << BITS
+    for bit in range(STRIP):
         packed[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 235 if code >> bit & 1 else 16
 
 
-def frame_number(bits: list[int]) -> int:
-    """The number of a frame from its strip's bits, least significant first."""
+def frame_number(bits: list[int]) -> int | None:
+    """The number of a frame from its strip's bits, least significant first; None where there is no strip."""
+    if bits[BITS:] != [1, 0]:
+        return None
     number = 0
-    for bit in reversed(bits):
+    for bit in reversed(bits[:BITS]):
         number = number << 1 | (bit ^ (number & 1))
     return number
 

@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scripts.webcam_clip import BITS, BLOCK, Clip, frame_number, mark_frame, write_webcam
-from scripts.webrtc_call import CELLS, one_pass, read_pulse
+from scripts.call_reading import CELLS, read_pulse
+from scripts.webcam_clip import BITS, BLOCK, STRIP, Clip, frame_number, mark_frame, write_webcam
+from scripts.webrtc_call import READ_BY, one_pass
 from streamfilter.errors import SourceError
 
 FPS, COUNT = 30.0, 300
@@ -20,7 +21,7 @@ CLIP = Clip(Path("unused.y4m"), 320, 240, FPS, COUNT, {"left": 0.0, "right": 1.0
 def bits_of(number: int) -> list[int]:
     packed = np.full((360, 320), 128, np.uint8)
     mark_frame(packed, number)
-    return [int(packed[BLOCK // 2, bit * BLOCK + BLOCK // 2] > 128) for bit in range(BITS)]
+    return [int(packed[BLOCK // 2, bit * BLOCK + BLOCK // 2] > 128) for bit in range(STRIP)]
 
 
 def received(start: int, count: int, *, keep: float = 1.0, bpm: float = 90.0) -> list[dict[str, Any]]:
@@ -57,7 +58,9 @@ def test_numbers_come_back_and_neighbours_differ_in_one_block() -> None:
 def test_one_pass_reads_the_rate_across_dropped_frames(start: int, keep: float) -> None:
     rgb = one_pass(received(start, 900, keep=keep), CLIP, warm_up=5.0, settle=1.5)
     assert rgb.shape == (COUNT - 45, 3)
-    assert all(reading.shown == pytest.approx(90.0, abs=1.0) for reading in read_pulse(rgb, FPS, 120.0))
+    assert all(
+        reading.shown == pytest.approx(90.0, abs=1.0) for reading in read_pulse(rgb, FPS, 120.0, READ_BY)
+    )
 
 
 def test_no_whole_pass_is_an_error() -> None:
