@@ -51,7 +51,9 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
     configuration.write_text("\n".join(lines) + "\n")
     log = folder / "log"
     with log.open("wb") as output:
-        process = subprocess.Popen([program, "-c", str(configuration)], stdout=output, stderr=output, cwd=folder)
+        process = subprocess.Popen(
+            [program, "-c", str(configuration)], stdout=output, stderr=output, cwd=folder
+        )
         try:
             _wait(port, process, log)
             yield TurnServer(port, "::1" in addresses)
