@@ -25,7 +25,8 @@ AGAIN_AFTER = 0.5  # seconds, after a fault
 JOIN_SECONDS = 120.0  # that a room token holds: it is used at once
 RAW_SHARE = 2  # of the bit rate to viewers that the patient may send: the filter sees what it must edit
 PASSED_WITHIN = 1.0  # seconds that a Janus is waited for
-SWITCH_SECONDS = 0.25  # that a switch of viewers takes
+SWITCH_SECONDS = 0.5  # that a switch of viewers takes
+KEY_FRAMES = (0.3, 0.7, 1.0, 2.0)  # seconds between those that follow, for viewers who were switched later
 RETIRED_AFTER = 3.0  # seconds that a dead worker's feed stays, for switches that take longer
 PUBLISHERS = 2  # at a time: whoever leaves and whoever takes over
 _LOG = logging.getLogger(__name__)
@@ -117,7 +118,7 @@ class RoomWorker:
                 self._cascade(other, keeper, made.streams, passed[name])
                 for name, other in self._setup.januses.items()
             ]
-            duties.append(self._begin(uplink, [*passed.values()]))
+            duties.append(self._begin(uplink, made, [*passed.values()]))
             await _first_of(duties)
         if out.is_set():
             raise Displaced
@@ -153,7 +154,7 @@ class RoomWorker:
         )
         return keeper
 
-    async def _begin(self, uplink: Uplink, passed: Sequence[asyncio.Event]) -> None:
+    async def _begin(self, uplink: Uplink, made: Membership, passed: Sequence[asyncio.Event]) -> None:
         """Sends the first picture when every Janus that is there has the feed, and viewers are switched."""
         waiting = [asyncio.ensure_future(one.wait()) for one in passed]
         try:
@@ -163,6 +164,9 @@ class RoomWorker:
                 one.cancel()
         await asyncio.sleep(SWITCH_SECONDS)
         uplink.begin()
+        for seconds in KEY_FRAMES:
+            await asyncio.sleep(seconds)
+            await made.configure(keyframe=True)
         await asyncio.get_running_loop().create_future()  # a duty for as long as the others
 
     async def _cascade(
