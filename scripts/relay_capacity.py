@@ -25,8 +25,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 
+from scripts.relay_clip import HEIGHT, WIDTH, EncodedVideo, encode_clip
 from scripts.relay_host import Host, cpu_seconds, machine, running, spread, write_report
-from scripts.relay_peers import HEIGHT, WIDTH, EncodedVideo, Peer, Refused, encode_clip
+from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
 
 LEAST_SESSIONS, LEAST_FPS = 4, 14.0

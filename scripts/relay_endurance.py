@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 
+from scripts.relay_clip import Clicks, EncodedVideo, NumberedVideo, encode_clip
 from scripts.relay_host import Host, machine, running, write_report
-from scripts.relay_peers import Clicks, EncodedVideo, NumberedVideo, Peer, encode_clip
+from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
 MOST_GROWTH = 5.0  # per cent

@@ -26,8 +26,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 
+from scripts.relay_clip import HEIGHT, WIDTH, Clicks, NumberedVideo
 from scripts.relay_host import Host, machine, running, spread, write_report
-from scripts.relay_peers import HEIGHT, WIDTH, Clicks, NumberedVideo, Peer
+from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
 DIRECT, FLOOR, UNFILTERED, RELAY = "loopback", "aiortc_relay", "relay_without_filter", "relay"

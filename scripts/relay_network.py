@@ -20,8 +20,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,27 +30,18 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 import aiohttp
 
+from scripts.relay_clip import Clicks, NumberedVideo
 from scripts.relay_host import Host, machine, running, spread, write_report
-from scripts.relay_peers import Clicks, NumberedVideo, Peer, Refused
+from scripts.relay_lines import RELAY_ADDRESS, Scenario, Set, lay_veth, namespaces, netem, wire
+from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
 
-RELAY_ADDRESS, PEERS_ADDRESS, BITS = "10.77.0.1", "10.77.0.2", 30
 MOST_RECOVERY = 5.0  # seconds
 FPS = 15.0
 STOP = 1.0  # seconds without a picture that count as a stop
 _AGAIN, _CALL_SECONDS = 0.5, 4.0
 _WELL_SECONDS = 8.0  # after the line is well again
 SKIPPED = 77  # exit code
-
-
-@dataclass(frozen=True)
-class Scenario:
-    name: str
-    loss: float = 0.0
-    delay: float = 0.0  # seconds, of each direction
-    cut: bool = False
-
-
 SCENARIOS = (
     Scenario("loss-1", loss=0.01),
     Scenario("loss-5", loss=0.05),
@@ -58,7 +49,6 @@ SCENARIOS = (
     Scenario("delay-200", delay=0.2),
     Scenario("blackout", cut=True),
 )
-Set = Callable[[Scenario], Awaitable[None]]
 
 
 @dataclass
@@ -125,7 +115,7 @@ async def scenario(
         during = [at for at in pictures if began <= at < well]
         after = [at for at in pictures if at >= well]
         gaps = [late - early for early, late in zip([began, *during], [*during, well], strict=True)]
-        latencies = seen.latencies(video.sent, began)
+        latencies = seen.latencies(video.sent, began, well)
         recovery = after[0] - well if after else None
         steady = sum(at >= over - 3.0 for at in pictures) / 3.0
         stops = [round(gap, 2) for gap in gaps if gap > STOP]
@@ -152,49 +142,6 @@ async def scenario(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(side.peer.close() for side in sides))
-
-
-@asynccontextmanager
-async def wire(far: str) -> AsyncIterator[Set]:
-    """The line of scripts/relay_wire.py, from this namespace to ``far``."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        str(Path(__file__).with_name("relay_wire.py")),
-        *("--far", far),
-        *("--near-address", f"{PEERS_ADDRESS}/{BITS}", "--far-address", f"{RELAY_ADDRESS}/{BITS}"),
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    orders, answers = process.stdin, process.stdout
-    if orders is None or answers is None:
-        raise RuntimeError("the line has no pipes")
-    if not await answers.readline():
-        raise RuntimeError("the line between the namespaces cannot be laid: see the message above")
-
-    async def set_line(wanted: Scenario) -> None:
-        order = {"loss": wanted.loss, "delay": wanted.delay, "cut": wanted.cut}
-        orders.write(json.dumps(order).encode() + b"\n")
-        await answers.readline()
-
-    try:
-        yield set_line
-    finally:
-        process.terminate()
-        await process.wait()
-
-
-@asynccontextmanager
-async def netem(far: str) -> AsyncIterator[Set]:
-    """netem at both ends of a veth pair that is there already."""
-
-    async def set_line(wanted: Scenario) -> None:
-        loss = 1.0 if wanted.cut else wanted.loss
-        how = ["netem", "loss", f"{100 * loss:g}%", "delay", f"{1000 * wanted.delay:g}ms", "limit", "2000"]
-        for command in (["tc"], ["tc", "-n", far]):
-            device = "pcnear" if command == ["tc"] else "pcfar"
-            subprocess.run([*command, "qdisc", "replace", "dev", device, "root", *how], check=True)
-
-    yield set_line
 
 
 async def inside(options: argparse.Namespace) -> dict[str, Any]:
@@ -225,36 +172,6 @@ async def inside(options: argparse.Namespace) -> dict[str, Any]:
         "errors_in_the_log": errors,
         "met": all(result["met"] for result in results) and not errors,
     }
-
-
-@contextmanager
-def namespaces() -> Iterator[tuple[str, str]]:
-    """Names of the peers' and the relay's."""
-    names = (f"pcpeers{os.getpid()}", f"pcrelay{os.getpid()}")
-    try:
-        for name in names:
-            subprocess.run(["ip", "netns", "add", name], check=True)
-            subprocess.run(["ip", "-n", name, "link", "set", "lo", "up"], check=True)
-        yield names
-    finally:
-        for name in names:
-            subprocess.run(["ip", "netns", "del", name], check=False)
-
-
-def lay_veth(near: str, far: str) -> bool:
-    """A veth pair with netem on it; False where this kernel has no netem, and nothing is left then."""
-    ends = (near, "pcnear", PEERS_ADDRESS), (far, "pcfar", RELAY_ADDRESS)
-    pair = ["link", "add", "pcnear", "netns", near, "type", "veth", "peer", "name", "pcfar", "netns", far]
-    if subprocess.run(["ip", *pair], check=False).returncode:
-        return False
-    for space, device, address in ends:
-        subprocess.run(["ip", "-n", space, "addr", "add", f"{address}/{BITS}", "dev", device], check=True)
-        subprocess.run(["ip", "-n", space, "link", "set", device, "up"], check=True)
-    tried = ["tc", "-n", near, "qdisc", "replace", "dev", "pcnear", "root", "netem", "loss", "0%"]
-    has = shutil.which("tc") is not None and not subprocess.run(tried, capture_output=True).returncode
-    if not has:
-        subprocess.run(["ip", "-n", near, "link", "del", "pcnear"], check=True)
-    return has
 
 
 def outside(options: argparse.Namespace) -> dict[str, Any] | None:
