@@ -4,9 +4,9 @@ python scripts/relay_capacity.py [--cores 2] [--fps 15] [--seconds 20] [--settle
 
 The relay is a real physio-relay in its own process, held to ``--cores`` processors. The patients send what
 was encoded beforehand, so they cost little; they and the viewers run in this process, whose processor time is
-told as well. When the relay has refused one, all that it took are measured once more: pictures a second at
-the viewer, latency from the patient's sending to the viewer's decoding, cards. Exit code 1 where a bar is not
-met.
+told as well, and that of all other programs: where they take much, the run says little. When the relay has
+refused one, all that it took are measured once more: pictures a second at the viewer, latency from the
+patient's sending to the viewer's decoding, cards. Exit code 1 where a bar is not met.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import HEIGHT, WIDTH, EncodedVideo, encode_clip
-from scripts.relay_host import Host, cpu_seconds, machine, running, spread, write_report
+from scripts.relay_host import Host, busy_seconds, cpu_seconds, machine, running, spread, write_report
 from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
 
@@ -79,10 +79,16 @@ async def level(
     sessions: list[Session], host: Host, http: aiohttp.ClientSession, seconds: float
 ) -> dict[str, Any]:
     """What ``seconds`` of the sessions there are now show. Processor time in processors."""
-    since, relay, own = time.monotonic(), cpu_seconds(host.pid), time.process_time()
+    since, relay, own, all_of_it = (
+        time.monotonic(),
+        cpu_seconds(host.pid),
+        time.process_time(),
+        busy_seconds(),
+    )
     await asyncio.sleep(seconds)
     seconds = time.monotonic() - since
     relay, own = (cpu_seconds(host.pid) - relay) / seconds, (time.process_time() - own) / seconds
+    others = max((busy_seconds() - all_of_it) / seconds - relay - own, 0.0)
     told = [session.report(since, seconds) for session in sessions]
     return {
         "sessions": len(sessions),
@@ -91,6 +97,7 @@ async def level(
         "each": told,
         "relay_processors": round(relay, 2),
         "peers_processors": round(own, 2),
+        "others_processors": round(others, 2),
         "relays_own_share": round((await host.readiness(http))["load"]["share"], 3),
         "load": machine()["load"],
     }

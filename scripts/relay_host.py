@@ -161,6 +161,12 @@ def cpu_seconds(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
+def busy_seconds() -> float:
+    """Processor seconds of all programs of this machine so far."""
+    fields = [int(field) for field in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
+    return (sum(fields) - fields[3] - fields[4]) / os.sysconf("SC_CLK_TCK")  # but for idle and iowait
+
+
 def machine() -> dict[str, object]:
     """For a report: the processors, and what else they were doing."""
     return {"cpus": os.cpu_count(), "load": [round(load, 1) for load in os.getloadavg()]}
