@@ -25,7 +25,8 @@ from streamfilter.skin import Tone
 from streamfilter.skin_cells import cells_of, grid_of, skin_like
 
 SKIN, GREY = np.array([0.75, 0.52, 0.42]), np.array([0.45, 0.47, 0.50])
-TONE = Tone(*(float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2)), float(SKIN[1]))
+RED, BLUE = (float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2))
+TONE = Tone(RED, BLUE, float(SKIN[1]))
 BOX = FaceBox(101.3, 80.7, 97.0)
 SIGNATURE = np.array([0.33, 0.77, 0.53]) / 0.77
 WANTED = (0.001, 0.006, 0.0026)

@@ -33,7 +33,8 @@ def _time(places: list[tuple[int, int, int, int]]) -> dict[str, float]:
         skin[top:bottom, left:right] = True
     frames = [_frame(skin, seconds / 30) for seconds in range(2)]
     editor = BodyEditor(np.random.default_rng(0), (0.001, 0.006, 0.0026))
-    tone = Tone(*(float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2)), float(SKIN[1]))
+    red, blue = (float(np.log((SKIN[k] + 0.02) / (SKIN[1] + 0.02))) for k in (0, 2))
+    tone = Tone(red, blue, float(SKIN[1]))
     wearers, gain = [Wearer(BOX, tone, 1.0, np.zeros(3, np.float32))], np.zeros((3, 72, 72), np.float32)
     state: BodyState | None = None
     share = 0.0
