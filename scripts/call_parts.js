@@ -75,9 +75,9 @@ async function readFrame(frame, {box, cells, mark}) {
   };
 }
 
-// All frames of a MediaStreamTrackProcessor's reader, until `seconds` have gone by or it is cancelled.
-async function readFrames(reader, seconds, how) {
-  const frames = [];
+// All frames of a MediaStreamTrackProcessor's reader into `frames`, until `seconds` have gone by or it is
+// cancelled.
+async function readFrames(reader, seconds, how, frames = []) {
   while (true) {
     const {value: frame, done} = await reader.read();
     if (done) break;

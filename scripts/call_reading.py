@@ -21,6 +21,7 @@ from streamfilter.rppg.estimators import ESTIMATORS
 from streamfilter.rppg.heart_rate import heart_rate, heart_rate_after_notch
 
 CELLS = 24
+EDGE = 0.3  # seconds that may be missing at the end of a whole pass
 AT_TARGET, AT_TRUE = 2.0, 4.0  # bpm: this near is there
 _RTP_PERIOD, _RTP_CLOCK = 2**32, 90_000
 
@@ -44,6 +45,11 @@ class Pass:
     def fps(self) -> float:
         """Frames a second that arrived."""
         return float((len(self.numbers) - 1) / (self.seconds[-1] - self.seconds[0]))
+
+    @property
+    def longest_gap(self) -> float:
+        """Seconds between two frames that arrived, at the most."""
+        return float(np.diff(self.seconds).max())
 
     def speed(self, fps: float) -> float:
         """How fast the clip, of ``fps``, was played: 1 is as it was taken."""
@@ -84,9 +90,14 @@ def read_pulse(rgb: Floats, fs: float, target: float, names: Collection[str]) ->
 
 
 def whole_pass(
-    frames: Sequence[dict[str, Any]], count: int, fps: float, warm_up: float, settle: float
+    frames: Sequence[dict[str, Any]],
+    count: int,
+    fps: float,
+    warm_up: float,
+    settle: float,
+    least: float = 0.5,
 ) -> Pass:
-    """The fullest whole pass through a clip of ``count`` frames.
+    """The fullest whole pass through a clip of ``count`` frames, ``least`` of which must have arrived (0..1).
 
     Frames before ``warm_up`` (the sender's bitrate still rises) and the clip's first ``settle`` seconds
     (a filter may still settle there) are left out. Raises SourceError where no whole pass arrived.
@@ -106,12 +117,12 @@ def whole_pass(
             passes[-1][number] = at
     first = int(settle * fps)
     wanted = count - first
-    whole = [p for p in passes if len(p) and min(p) <= first and max(p) >= count - 3]
+    whole = [p for p in passes if len(p) and min(p) <= first and max(p) >= count - EDGE * fps]
     if not whole:
         raise SourceError("no whole pass through the clip arrived: the machine is too slow for this call")
     fullest = max(whole, key=len)
     numbers = np.array(sorted(number for number in fullest if number >= first), np.int64)
-    if len(numbers) < 0.5 * wanted:
+    if len(numbers) < least * wanted:
         raise SourceError(
             f"only {len(numbers)} of {wanted} frames arrived: the machine is too slow for this call"
         )

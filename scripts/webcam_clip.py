@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -34,8 +35,8 @@ class Clip:
     box: dict[str, float]
 
 
-def write_webcam(source: Path, target: Path, max_seconds: float) -> Clip:
-    """Write ``source`` as numbered YUV4MPEG2 and find its face. Raises SourceError."""
+def write_webcam(source: Path, target: Path, max_seconds: float, every: int = 1) -> Clip:
+    """Write each ``every``-th frame of it as numbered YUV4MPEG2; find its face. Raises SourceError."""
     try:
         container = av.open(str(source))
     except (av.FFmpegError, OSError) as error:
@@ -44,10 +45,11 @@ def write_webcam(source: Path, target: Path, max_seconds: float) -> Clip:
         if not container.streams.video:
             raise SourceError(f"{source} holds no video: name a video file")
         rate = container.streams.video[0].average_rate or Fraction(30)
+        rate /= every
         width = height = count = 0
         box: dict[str, float] | None = None
         limit = min(2**BITS, int(max_seconds * float(rate)))
-        for picture in container.decode(video=0):
+        for picture in itertools.islice(container.decode(video=0), None, None, every):
             if count == 0:
                 width, height = picture.width & ~1, picture.height & ~1
                 header = (
