@@ -97,6 +97,8 @@ class PacedEncoder:
                 "maxrate": rate,
                 "bufsize": rate,
                 "forced-idr": "1",
+                # zerolatency has it count frames of NOMINAL_FPS: half the bits at 15 a second.
+                "x264-params": "force-cfr=0",
             }
         else:
             codec.qmin, codec.qmax = 2, 56
