@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -29,6 +30,8 @@ from streamfilter.relay.ports import MediaState, Refusal
 CONNECT_SECONDS = 15.0  # until a peer that does not come is given up
 SILENT_SECONDS = 3.0  # without a datagram: interrupted
 CLOSE_SECONDS = 1.0
+
+_log = logging.getLogger(__name__)
 
 
 class Peer(ABC):
@@ -62,6 +65,7 @@ class Peer(ABC):
             await self.close()
             raise Refusal(406, "there is no codec in common") from error
         except Exception as error:  # aiortc raises whatever a strange offer leads it to
+            _log.warning("an offer could not be answered: %s", type(error).__name__)
             await self.close()
             raise Refusal(400, "the offer cannot be answered") from error
 
