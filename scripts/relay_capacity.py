@@ -26,7 +26,16 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import HEIGHT, WIDTH, EncodedVideo, encode_clip
-from scripts.relay_host import Host, busy_seconds, cpu_seconds, machine, running, spread, write_report
+from scripts.relay_host import (
+    Host,
+    busy_seconds,
+    cpu_seconds,
+    end_orderly,
+    machine,
+    running,
+    spread,
+    write_report,
+)
 from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
 
@@ -164,6 +173,7 @@ def main() -> int:
     parser.add_argument("--most", type=int, default=40, help="sessions to stop at")
     parser.add_argument("--out", type=Path, help="also write the report as JSON")
     options = parser.parse_args()
+    end_orderly()
     report = asyncio.run(measure(options))
     write_report(report, options.out)
     return 0 if report["met"] else 1

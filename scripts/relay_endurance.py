@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import Clicks, EncodedVideo, NumberedVideo, encode_clip
-from scripts.relay_host import Host, machine, running, write_report
+from scripts.relay_host import Host, end_orderly, machine, running, write_report
 from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
@@ -201,6 +201,7 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=1000.0, help="of these, a second")
     parser.add_argument("--out", type=Path, help="also write the report as JSON")
     options = parser.parse_args()
+    end_orderly()
     report = asyncio.run(measure(options))
     write_report(report, options.out)
     return 0 if report["met"] else 1

@@ -180,6 +180,11 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
     return {"p50": middle, "p1": low, "p99": high, "count": len(values)}
 
 
+def end_orderly() -> None:
+    """From now on SIGTERM is as SIGINT, which asyncio takes for the end of its main task: all is put away."""
+    signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
+
+
 def write_report(report: object, out: Path | None) -> None:
     text = json.dumps(report, indent=1)
     print(text)

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import HEIGHT, WIDTH, Clicks, NumberedVideo
-from scripts.relay_host import Host, machine, running, spread, write_report
+from scripts.relay_host import Host, end_orderly, machine, running, spread, write_report
 from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
@@ -160,6 +160,7 @@ def main() -> int:
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8")
     parser.add_argument("--out", type=Path, help="also write the report as JSON")
     options = parser.parse_args()
+    end_orderly()
     report = asyncio.run(measure(options))
     write_report(report, options.out)
     return 0 if report["met"] else 1

@@ -26,7 +26,16 @@ class Scenario:
     cut: bool = False
 
 
-Set = Callable[[Scenario], Awaitable[None]]
+@dataclass(frozen=True)
+class Counts:
+    """Packets since the line was laid, of both directions."""
+
+    carried: int
+    lost: int
+
+
+# Makes the line as it is wanted; what it carried so far, None where netem does not tell.
+Set = Callable[[Scenario], Awaitable[Counts | None]]
 
 
 @asynccontextmanager
@@ -46,10 +55,10 @@ async def wire(far: str) -> AsyncIterator[Set]:
     if not await answers.readline():
         raise RuntimeError("the line between the namespaces cannot be laid: see the message above")
 
-    async def set_line(wanted: Scenario) -> None:
+    async def set_line(wanted: Scenario) -> Counts:
         order = {"loss": wanted.loss, "delay": wanted.delay, "cut": wanted.cut}
         orders.write(json.dumps(order).encode() + b"\n")
-        await answers.readline()
+        return Counts(**json.loads(await answers.readline()))
 
     try:
         yield set_line

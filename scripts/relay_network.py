@@ -31,8 +31,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import Clicks, NumberedVideo
-from scripts.relay_host import Host, machine, running, spread, write_report
-from scripts.relay_lines import RELAY_ADDRESS, Scenario, Set, lay_veth, namespaces, netem, wire
+from scripts.relay_host import Host, end_orderly, machine, running, spread, write_report
+from scripts.relay_lines import RELAY_ADDRESS, Counts, Scenario, Set, lay_veth, namespaces, netem, wire
 from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
 
@@ -103,10 +103,10 @@ async def scenario(
                 raise RuntimeError("no picture with a number came within 20 s over a good line")
             await asyncio.sleep(0.05)
         await asyncio.sleep(options.settle)
-        await set_line(bad)
+        before = await set_line(bad)
         began = time.monotonic()
         await asyncio.sleep(options.blackout if bad.cut else options.seconds)
-        await set_line(Scenario("well"))
+        behind = await set_line(Scenario("well"))
         well = time.monotonic()
         calls = [side.calls for side in sides]
         await asyncio.sleep(_WELL_SECONDS)
@@ -125,6 +125,7 @@ async def scenario(
         return {
             "scenario": bad.name,
             "seconds": round(well - began, 1),
+            "packets": _told(before, behind),
             "fps_meanwhile": round(len(during) / (well - began), 2),
             "cards_meanwhile": sum(number is None and began <= at < well for at, number in seen.numbers),
             "latency_ms": spread(latencies),
@@ -142,6 +143,13 @@ async def scenario(
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         await asyncio.gather(*(side.peer.close() for side in sides))
+
+
+def _told(before: Counts | None, after: Counts | None) -> dict[str, float] | None:
+    if before is None or after is None:
+        return None
+    carried, lost = after.carried - before.carried, after.lost - before.lost
+    return {"carried": carried, "lost_percent": round(100 * lost / max(carried + lost, 1), 1)}
 
 
 async def inside(options: argparse.Namespace) -> dict[str, Any]:
@@ -189,7 +197,15 @@ def outside(options: argparse.Namespace) -> dict[str, Any] | None:
         again += ["--settle", str(options.settle), "--line", line, "--far", far, "--out", str(out)]
         again += ["--only", *options.only] if options.only else []
         command = ["ip", "netns", "exec", near, sys.executable, str(Path(__file__).resolve()), *again]
-        subprocess.run(command, check=False, stdout=subprocess.DEVNULL)
+        measuring = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            measuring.wait()
+        finally:
+            measuring.terminate()
+            try:
+                measuring.wait(20.0)
+            except subprocess.TimeoutExpired:
+                measuring.kill()
         if not out.exists():
             raise RuntimeError("the measurement broke off: see the message above")
         report: dict[str, Any] = json.loads(out.read_text())
@@ -208,6 +224,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="also write the report as JSON")
     parser.add_argument("--far", help=argparse.SUPPRESS)
     options = parser.parse_args()
+    end_orderly()
     if options.far is not None:
         report: dict[str, Any] | None = asyncio.run(inside(options))
     elif os.geteuid() != 0 or shutil.which("ip") is None:
