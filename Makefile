@@ -12,7 +12,7 @@ EXTRAS := openvino,relay,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup lint test test-vm demo train evaluate bench soak wheel clean distclean
+.PHONY: help setup lint test test-vm demo train evaluate bench soak relay-measure wheel clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
@@ -52,6 +52,13 @@ bench: setup ## time the step graph and the whole filter
 
 soak: setup ## run the live filter on a simulated camera and report drops, latency, memory (ARGS="--minutes 30")
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/soak_live.py $(ARGS)
+
+relay-measure: setup ## what the relay adds, serves and survives, and what a doctor's browser reads (half an hour)
+	$(BIN)/python scripts/relay_latency.py
+	$(BIN)/python scripts/relay_capacity.py
+	$(BIN)/python scripts/relay_endurance.py
+	$(BIN)/python scripts/relay_network.py
+	$(BIN)/python scripts/relay_call.py --table
 
 wheel: setup ## build dist/*.whl
 	$(BIN)/python -m build --wheel --no-isolation
