@@ -53,12 +53,13 @@ bench: setup ## time the step graph and the whole filter
 soak: setup ## run the live filter on a simulated camera and report drops, latency, memory (ARGS="--minutes 30")
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/soak_live.py $(ARGS)
 
+# A missed bar does not keep the others from being measured.
 relay-measure: setup ## what the relay adds, serves and survives, and what a doctor's browser reads (half an hour)
-	$(BIN)/python scripts/relay_latency.py
-	$(BIN)/python scripts/relay_capacity.py
-	$(BIN)/python scripts/relay_endurance.py
-	$(BIN)/python scripts/relay_network.py
-	$(BIN)/python scripts/relay_call.py --table
+	-$(BIN)/python scripts/relay_latency.py
+	-$(BIN)/python scripts/relay_capacity.py
+	-$(BIN)/python scripts/relay_endurance.py
+	-$(BIN)/python scripts/relay_network.py
+	-$(BIN)/python scripts/relay_call.py --table
 
 wheel: setup ## build dist/*.whl
 	$(BIN)/python -m build --wheel --no-isolation

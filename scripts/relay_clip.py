@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
@@ -69,14 +70,20 @@ def flashes(luma: Luma) -> bool:
 
 @dataclass
 class Sent:
-    """When each number was last handed to the patient's encoder (s)."""
+    """When each number was handed to the patient's encoder (s); numbers come round again."""
 
-    moments: dict[int, float] = field(default_factory=dict)
+    moments: dict[int, list[float]] = field(default_factory=dict)
     count: int = 0
 
     def add(self, number: int) -> None:
-        self.moments[number] = time.monotonic()
+        self.moments.setdefault(number, []).append(time.monotonic())
         self.count += 1
+
+    def before(self, number: int, seen: float) -> float | None:
+        """When the number that was seen at ``seen`` was handed over, the last time before that."""
+        moments = self.moments.get(number, [])
+        place = bisect_right(moments, seen)
+        return moments[place - 1] if place else None
 
 
 class _Paced(MediaStreamTrack):

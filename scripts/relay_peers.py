@@ -55,7 +55,8 @@ class Watched:
     def latencies(self, sent: Sent, since: float, until: float = math.inf) -> list[float]:
         """Milliseconds from the patient's encoder to here, of the pictures that came in that time."""
         known = [(at, number) for at, number in self.numbers if since <= at < until and number is not None]
-        return [1000 * (at - sent.moments[number]) for at, number in known if number in sent.moments]
+        pairs = ((at, sent.before(number, at)) for at, number in known)
+        return [1000 * (at - handed) for at, handed in pairs if handed is not None]
 
     def offsets(self, since: float) -> list[float]:
         """By how many milliseconds each click comes after its flash."""
