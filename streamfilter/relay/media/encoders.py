@@ -20,12 +20,15 @@ from av.packet import Packet
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import PictureType, VideoFrame
 
-from streamfilter.relay.media.frames import VIDEO_TIME_BASE
+from streamfilter.relay.media.frames import VIDEO_CLOCK, VIDEO_TIME_BASE
 
 LEAST_BPS = 150_000
 RESTART_SHARE = 0.15  # change of the bit rate for which an encoder is opened anew
-RESTART_SECONDS = 2.0  # between two openings for the bit rate's sake: each costs a key frame
-NOMINAL_FPS = Fraction(30)
+RESTART_SECONDS = 2.0  # between two openings for a rate's sake: each costs a key frame
+RESTART_FPS_SHARE = 0.25  # change of the frame rate for which H.264's encoder is opened anew
+NOMINAL_FPS = 30.0
+LEAST_FPS, MOST_FPS = 1.0, 60.0
+_SMOOTH = 0.1  # weight of the newest interval between pictures
 Encoded = Callable[[int, float, float], None]
 
 
@@ -44,6 +47,8 @@ class PacedEncoder:
         self._codec: VideoCodecContext | None = None
         self._opened = 0.0
         self._rate = 0
+        self._fps = self._opened_fps = NOMINAL_FPS
+        self._last: float | None = None
         self._vp8 = Vp8Encoder()
 
     @property
@@ -60,11 +65,12 @@ class PacedEncoder:
         if not isinstance(frame, VideoFrame) or frame.pts is None:
             raise TypeError("the relay's encoder takes pictures that have a time")
         worked = time.thread_time()
-        now = time.monotonic()
+        now = float(frame.pts / VIDEO_CLOCK)
+        self._count(now)
         codec = self._codec
         if codec is None or self._outdated(codec, frame, now):
             codec = self._codec = self._open(frame.width, frame.height)
-            self._opened, self._rate = now, self._target
+            self._opened, self._rate, self._opened_fps = now, self._target, self._fps
         frame.pict_type = PictureType.I if force_keyframe else PictureType.NONE
         data = b"".join(bytes(packet) for packet in codec.encode(frame))
         payloads = self._packets(data)
@@ -79,13 +85,21 @@ class PacedEncoder:
         if (codec.width, codec.height) != (frame.width, frame.height):
             return True
         changed = abs(self._target - self._rate) > RESTART_SHARE * self._rate
-        return changed and now - self._opened > RESTART_SECONDS
+        # x264 counts frames, not time, unless it may hold one back: it has to be told how many come.
+        paced = self._h264 and abs(self._fps - self._opened_fps) > RESTART_FPS_SHARE * self._opened_fps
+        return (changed or paced) and now - self._opened > RESTART_SECONDS
+
+    def _count(self, now: float) -> None:
+        if self._last is not None and now > self._last:
+            interval = min(max(now - self._last, 1.0 / MOST_FPS), 1.0 / LEAST_FPS)
+            self._fps = 1.0 / (1.0 / self._fps + _SMOOTH * (interval - 1.0 / self._fps))
+        self._last = now
 
     def _open(self, width: int, height: int) -> VideoCodecContext:
         codec = CodecContext.create("libx264" if self._h264 else "libvpx", "w")
         codec.width, codec.height, codec.pix_fmt = width, height, "yuv420p"
         codec.bit_rate = self._target
-        codec.time_base, codec.framerate = VIDEO_TIME_BASE, NOMINAL_FPS
+        codec.time_base, codec.framerate = VIDEO_TIME_BASE, Fraction(round(self._fps))
         codec.gop_size = 3000  # key frames where a receiver asks for one
         rate = str(self._target)
         if self._h264:
@@ -97,8 +111,6 @@ class PacedEncoder:
                 "maxrate": rate,
                 "bufsize": rate,
                 "forced-idr": "1",
-                # zerolatency has it count frames of NOMINAL_FPS: half the bits at 15 a second.
-                "x264-params": "force-cfr=0",
             }
         else:
             codec.qmin, codec.qmax = 2, 56
