@@ -12,7 +12,7 @@ EXTRAS := openvino,relay,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup lint test test-vm demo train evaluate bench soak relay-measure wheel clean distclean
+.PHONY: help setup lint test test-vm test-failover demo train evaluate bench soak relay-measure wheel clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
@@ -37,6 +37,9 @@ test: lint ## lint, then all tests with coverage
 
 test-vm: setup ## the tests with real video devices, in a small virtual machine (minutes)
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m vm --timeout 900 $(PYTEST_ARGS)
+
+test-failover: setup ## the cluster's workers are killed; needs an idle machine, since seconds count
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m failover $(PYTEST_ARGS)
 
 demo: setup ## filter a short clip and show the pulse before and after (ARGS="--input clip.mp4")
 	$(BIN)/python scripts/demo.py $(ARGS)

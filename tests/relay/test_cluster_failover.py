@@ -10,6 +10,8 @@ import signal
 import time
 from pathlib import Path
 
+import pytest
+
 from streamfilter.relay.cluster.janus import JanusError
 from streamfilter.relay.ports import Edit, Refusal
 from tests.relay.cluster_scene import Cluster, Viewer, cluster, until
@@ -20,6 +22,7 @@ ROOM = "visit"
 ON_AGAIN_WITHIN = 5.0
 
 
+@pytest.mark.failover
 def test_a_room_goes_on_at_both_janus_when_its_worker_is_killed(tmp_path: Path) -> None:
     need_janus()
 
