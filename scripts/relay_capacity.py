@@ -30,11 +30,10 @@ from scripts.relay_host import (
     Host,
     busy_seconds,
     cpu_seconds,
-    end_orderly,
     machine,
+    run_measurement,
     running,
     spread,
-    write_report,
 )
 from scripts.relay_peers import Peer, Refused
 from streamfilter.relay.ports import Role
@@ -171,12 +170,7 @@ def main() -> int:
     parser.add_argument("--brief", type=float, default=5.0, help="seconds of each measurement on the way")
     parser.add_argument("--settle", type=float, default=6.0, help="seconds after each session that comes")
     parser.add_argument("--most", type=int, default=40, help="sessions to stop at")
-    parser.add_argument("--out", type=Path, help="also write the report as JSON")
-    options = parser.parse_args()
-    end_orderly()
-    report = asyncio.run(measure(options))
-    write_report(report, options.out)
-    return 0 if report["met"] else 1
+    return run_measurement(parser, measure)
 
 
 if __name__ == "__main__":

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import Clicks, EncodedVideo, NumberedVideo, encode_clip
-from scripts.relay_host import Host, end_orderly, machine, running, write_report
+from scripts.relay_host import Host, machine, run_measurement, running
 from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
@@ -199,12 +199,7 @@ def main() -> int:
     parser.add_argument("--warm", type=int, default=20, help="connects before the counting begins")
     parser.add_argument("--foreign", type=int, default=10_000, help="datagrams of strangers; 0: none")
     parser.add_argument("--rate", type=float, default=1000.0, help="of these, a second")
-    parser.add_argument("--out", type=Path, help="also write the report as JSON")
-    options = parser.parse_args()
-    end_orderly()
-    report = asyncio.run(measure(options))
-    write_report(report, options.out)
-    return 0 if report["met"] else 1
+    return run_measurement(parser, measure)
 
 
 if __name__ == "__main__":

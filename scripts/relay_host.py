@@ -7,6 +7,7 @@ At SIGUSR1 it writes a line of JSON to standard output: its asyncio tasks, threa
 
 from __future__ import annotations
 
+import argparse
 import asyncio
 import gc
 import json
@@ -18,9 +19,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ import aiohttp
 import numpy as np
 from aiohttp import web
 
-from streamfilter.face.box import FaceBox
+from streamfilter.face_filter import FilteredFrame
 from streamfilter.frame import Frame
 from streamfilter.relay.ports import Role
 from streamfilter.relay.security.tokens import Tokens
@@ -185,6 +186,19 @@ def end_orderly() -> None:
     signal.signal(signal.SIGTERM, lambda number, frame: signal.raise_signal(signal.SIGINT))
 
 
+def run_measurement(
+    parser: argparse.ArgumentParser,
+    measure: Callable[[argparse.Namespace], Coroutine[Any, Any, dict[str, Any]]],
+) -> int:
+    """``measure`` with the parser's options and ``--out``; 0 where its report says ``met``, else 1."""
+    parser.add_argument("--out", type=Path, help="also write the report as JSON")
+    options = parser.parse_args()
+    end_orderly()
+    report = asyncio.run(measure(options))
+    write_report(report, options.out)
+    return 0 if report["met"] else 1
+
+
 def write_report(report: object, out: Path | None) -> None:
     text = json.dumps(report, indent=1)
     print(text)
@@ -192,20 +206,12 @@ def write_report(report: object, out: Path | None) -> None:
         out.write_text(text + "\n", encoding="utf-8")
 
 
-@dataclass(frozen=True)
-class _Untouched:
-    frame: Frame
-    faces: int = 1
-    shielded: str | None = None
-    boxes: dict[int, FaceBox] = field(default_factory=dict)
-
-
 class NoFilter:
     """Lets every (drawn) picture through as it is: for measuring what all but the filter takes."""
 
-    def process(self, frame: Frame) -> _Untouched:
+    def process(self, frame: Frame) -> FilteredFrame:
         # A copy: the guard takes a picture that is returned itself for one that nobody has edited.
-        return _Untouched(frame.with_planes(frame.y.copy(), frame.u, frame.v))
+        return FilteredFrame(frame.with_planes(frame.y.copy(), frame.u, frame.v), 1, None)
 
     def set_target(self, bpm: float) -> None:
         pass

@@ -27,7 +27,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 import aiohttp
 
 from scripts.relay_clip import HEIGHT, WIDTH, Clicks, NumberedVideo
-from scripts.relay_host import Host, end_orderly, machine, running, spread, write_report
+from scripts.relay_host import Host, machine, run_measurement, running, spread
 from scripts.relay_peers import Peer
 from streamfilter.relay.ports import Role
 
@@ -158,12 +158,7 @@ def main() -> int:
     parser.add_argument("--fps", type=float, nargs="+", default=[15.0, 30.0])
     parser.add_argument("--viewer", nargs="+", choices=("aiortc", "prompt"), default=["aiortc", "prompt"])
     parser.add_argument("--codec", choices=("VP8", "H264"), default="VP8")
-    parser.add_argument("--out", type=Path, help="also write the report as JSON")
-    options = parser.parse_args()
-    end_orderly()
-    report = asyncio.run(measure(options))
-    write_report(report, options.out)
-    return 0 if report["met"] else 1
+    return run_measurement(parser, measure)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from av.video.frame import VideoFrame
 
 from streamfilter.capture.av_frames import planes_of
 from streamfilter.doctor.portrait import DrawnScene
-from streamfilter.face.box import FaceBox
+from streamfilter.face_filter import FilteredFrame
 from streamfilter.frame import ColorSpec, Frame
 from streamfilter.relay.media import AiortcMedia, MediaSettings
 from streamfilter.relay.media.broadcast import AiortcBroadcast
@@ -37,14 +37,6 @@ from streamfilter.sinks.av_pictures import picture_of
 RAW, EDITED = 220, 30  # luma of the mark in the corner: as the camera shows it, as the filter leaves it
 MARK = 64  # pixels a side
 FPS = 15.0
-
-
-@dataclass(frozen=True)
-class Result:
-    frame: Frame
-    faces: int = 1
-    shielded: str | None = None
-    boxes: dict[int, FaceBox] = field(default_factory=dict)
 
 
 @dataclass
@@ -59,17 +51,17 @@ class MarkFilter:
     closed: bool = False
     targets: list[tuple[float, float]] = field(default_factory=list)
 
-    def process(self, frame: Frame) -> Result:
+    def process(self, frame: Frame) -> FilteredFrame:
         self.seen += 1
         time.sleep(self.delay)
         if self.fault is not None:
             raise self.fault
         if not self.faces:
-            return Result(frame, 0)
+            return FilteredFrame(frame, 0, None)
         y = frame.y.copy()
         y[:MARK, :MARK] = EDITED
         edited = frame.with_planes(y, frame.u, frame.v)
-        return Result(edited, 1, "settling" if self.seen <= self.settle else None)
+        return FilteredFrame(edited, 1, "settling" if self.seen <= self.settle else None)
 
     def set_target(self, bpm: float) -> None:
         self.targets.append((bpm, -1.0))

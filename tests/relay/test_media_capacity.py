@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from streamfilter.face_filter import FilteredFrame
 from streamfilter.frame import Frame
 from streamfilter.relay.media import AiortcMedia, MediaSettings
 from streamfilter.relay.ports import Edit, Refusal
-from tests.relay.media_peers import Camera, MarkFilter, Microphone, Result, relay, until
+from tests.relay.media_peers import Camera, MarkFilter, Microphone, relay, until
 
 
 def open_files() -> int:
@@ -45,7 +46,7 @@ def test_the_one_too_many_is_refused_with_a_reason_and_a_time() -> None:
 
 def test_a_slow_filter_leaves_room_for_fewer() -> None:
     class Busy(MarkFilter):
-        def process(self, frame: Frame) -> Result:
+        def process(self, frame: Frame) -> FilteredFrame:
             end = time.thread_time() + 0.03
             while time.thread_time() < end:
                 pass

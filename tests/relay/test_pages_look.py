@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.relay.page_browser import chromium, opened, tone
+from tests.relay.page_browser import opened, tone
 from tests.relay.page_server import PageServer, wait
 
 # Every visible text's contrast (WCAG 2.2, 1.4.3) against what lies behind it, the faint ones: [ratio, words].
@@ -59,24 +58,6 @@ _SMALL = """() => [...document.querySelectorAll("button, select, input[type=chec
   .map((node) => [node.id, node.getBoundingClientRect()])
   .filter(([, { width, height }]) => Math.min(width, height) < 22)
   .map(([id]) => id)"""
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PageServer]:
-    with PageServer.running() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(server: PageServer) -> PageServer:
-    server.reset()
-    return server
 
 
 def check_contrast(page: Any) -> None:

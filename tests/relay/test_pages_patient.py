@@ -2,31 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-
-from tests.relay.page_browser import chromium, opened, text, tone
+from tests.relay.page_browser import opened, text, tone
 from tests.relay.page_server import PageServer, token, wait
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PageServer]:
-    with PageServer.running() as server:
-        yield server
-
-
-@pytest.fixture
-def relay(server: PageServer) -> PageServer:
-    server.reset()
-    return server
 
 
 def start(page: Any) -> None:

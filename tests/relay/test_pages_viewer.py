@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from tests.relay.page_browser import chromium, opened, text, tone
+from tests.relay.page_browser import opened, text, tone
 from tests.relay.page_server import PageServer, token, wait
 
 _EDITED = "Edited pulse: the heart rate in this picture is not the patient's."
@@ -21,23 +20,10 @@ _SEEN = """(id) => {
 }"""
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    with chromium() as browser:
-        yield browser
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[PageServer]:
-    with PageServer.running() as server:
-        yield server
-
-
 @pytest.fixture
-def relay(server: PageServer) -> PageServer:
-    server.reset()
-    server.patient = server.live
-    return server
+def relay(relay: PageServer) -> PageServer:
+    relay.patient = relay.live
+    return relay
 
 
 def notice(page: Any) -> str:
