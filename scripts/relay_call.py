@@ -33,8 +33,7 @@ from scripts.relay_call_report import Call, FailedCall, call_of, row, table_head
 from scripts.relay_process import RunningRelay, running_relay
 from scripts.webcam_clip import BLOCK, STRIP, Clip, frame_number, write_webcam
 from streamfilter.errors import EngineError, PhysioCamError, SourceError, UsageError
-from streamfilter.relay.ports import Role
-from streamfilter.relay.settings import CODECS
+from streamfilter.relay.ports import VIDEO_CODECS, Role
 
 ROOM = "call"
 TABLE_KBPS = (300, 500, 1500, 4000)
@@ -126,7 +125,7 @@ def _parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--clip", type=Path, help="any video file with a face (default: the portrait)")
     parser.add_argument("--true", dest="truth", type=float, help="the clip's own heart rate, bpm")
     parser.add_argument("--hr", type=float, default=90.0, help="heart rate to show, bpm (default: 90)")
-    parser.add_argument("--codec", choices=CODECS, default="VP8")
+    parser.add_argument("--codec", choices=VIDEO_CODECS, default="VP8")
     parser.add_argument("--kbps", type=int, default=1500, help="of each leg, kbit/s (default: 1500)")
     parser.add_argument("--table", action="store_true", help="both codecs, 300 to 4000 kbit/s")
     parser.add_argument("--page", type=Path, default=PAGE, help="where --table writes its page")
@@ -173,7 +172,7 @@ def main(arguments: list[str] | None = None) -> int:
         options = _parse(sys.argv[1:] if arguments is None else arguments)
         wanted = [(options.codec, options.kbps)]
         if options.table:
-            wanted = [(codec, kbps) for codec in CODECS for kbps in TABLE_KBPS]
+            wanted = [(codec, kbps) for codec in VIDEO_CODECS for kbps in TABLE_KBPS]
         calls: list[Call | FailedCall] = []
         print(table_head(), flush=True)
         with tempfile.TemporaryDirectory() as folder:

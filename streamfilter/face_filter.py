@@ -27,6 +27,7 @@ from streamfilter.face.box import FaceBox, overlap
 from streamfilter.face.crop import crop_rgb
 from streamfilter.face.finder import FaceFinder
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import SETTLING
 from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
 from streamfilter.shield import shield_box
@@ -145,7 +146,7 @@ class VideoFilter:
             steps[face] = self._step(frame, replace(stream, box=box))
             if frame.seconds - stream.born < self._settings.settle_seconds:
                 covered.append(box)
-                shielded = "settling"
+                shielded = SETTLING
         edited = self._written(frame, list(boxes.values()), list(steps.values()))
         for box in covered:
             edited = shield_box(edited, box)

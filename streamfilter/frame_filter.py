@@ -7,6 +7,7 @@ from typing import Protocol
 from streamfilter.frame import Frame
 
 FILTER_FAILED = "the filter failed"
+SETTLING = "settling"  # a new face is covered until its filter is sure
 
 
 class FilteredFrame(Protocol):

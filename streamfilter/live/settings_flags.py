@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from streamfilter.live.setting_keys import KEYS, Kind, value_text
+from streamfilter.live.setting_keys import KEYS, Key, Kind, value_text
 from streamfilter.live.settings import LiveSettings
 
 _GROUPS = (
@@ -22,23 +22,27 @@ def add_flags(parser: argparse.ArgumentParser) -> None:
     for title, words in _GROUPS:
         group = parser.add_argument_group(title)
         for key in map(keys.__getitem__, words):
-            default = value_text(key, defaults)
-            if key.kind is Kind.SWITCH:
-                group.add_argument(
-                    key.flag,
-                    dest=key.word,
-                    action=argparse.BooleanOptionalAction,
-                    default=argparse.SUPPRESS,
-                    help=key.meaning,
-                )
-            else:
-                group.add_argument(
-                    key.flag,
-                    dest=key.word,
-                    default=argparse.SUPPRESS,
-                    metavar=key.form,
-                    help=f"{key.meaning} (default: {default})",
-                )
+            add_flag(group, key, value_text(key, defaults))
+
+
+def add_flag(group: argparse._ArgumentGroup, key: Key, default: str) -> None:
+    """Adds the flag of one setting; ``default`` is as its help says it, empty for none."""
+    if key.kind is Kind.SWITCH:
+        group.add_argument(
+            key.flag,
+            dest=key.word,
+            action=argparse.BooleanOptionalAction,
+            default=argparse.SUPPRESS,
+            help=key.meaning,
+        )
+    else:
+        group.add_argument(
+            key.flag,
+            dest=key.word,
+            default=argparse.SUPPRESS,
+            metavar=key.form,
+            help=f"{key.meaning} (default: {default})" if default else key.meaning,
+        )
 
 
 def flags_of(namespace: argparse.Namespace) -> dict[str, object]:

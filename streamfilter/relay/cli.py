@@ -13,7 +13,7 @@ from urllib.request import urlopen
 from streamfilter import __version__
 from streamfilter.cli.command_parser import Parser
 from streamfilter.errors import EngineError, Interrupted, PhysioCamError, UsageError
-from streamfilter.live.setting_keys import Kind
+from streamfilter.live.settings_flags import add_flag
 from streamfilter.relay.security.secret_files import new_secret, write_secret
 from streamfilter.relay.setting_layers import BY_WORD, KEYS, default_text, load_settings
 
@@ -129,20 +129,4 @@ def _add_settings(parser: argparse.ArgumentParser, words: tuple[str, ...]) -> No
     parser.add_argument("--config", default=argparse.SUPPRESS, metavar="FILE", help="settings file, TOML")
     group = parser.add_argument_group("settings")
     for key in (key for key in KEYS if key.word in words):
-        default = default_text(key)
-        if key.kind is Kind.SWITCH:
-            group.add_argument(
-                key.flag,
-                dest=key.word,
-                action=argparse.BooleanOptionalAction,
-                default=argparse.SUPPRESS,
-                help=key.meaning,
-            )
-        else:
-            group.add_argument(
-                key.flag,
-                dest=key.word,
-                default=argparse.SUPPRESS,
-                metavar=key.form,
-                help=f"{key.meaning} (default: {default})" if default else key.meaning,
-            )
+        add_flag(group, key, default_text(key))

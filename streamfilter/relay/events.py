@@ -9,6 +9,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
+from streamfilter.first_of import first_of
 from streamfilter.relay.gate import Gate
 from streamfilter.relay.lifecycle import RESTARTING, Lifecycle
 from streamfilter.relay.messages import Bye, Pause, parse_hello, parse_message
@@ -78,18 +79,7 @@ class Events:
             await _dismiss(socket, RESTARTING)
             return
         with room.listen(grant) as listener:
-            tasks = [
-                asyncio.create_task(self._tell(socket, room, listener)),
-                asyncio.create_task(self._listen(socket, room, grant)),
-            ]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-            for task in done:
-                task.result()
+            await first_of(self._tell(socket, room, listener), self._listen(socket, room, grant))
         await socket.close()
 
     async def _greet(self, socket: web.WebSocketResponse, name: str) -> Grant:

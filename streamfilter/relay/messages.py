@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from streamfilter.config import MAX_BPM, MIN_BPM
 from streamfilter.relay.ports import Edit, Refusal, Role
 
-_LOWEST, _HIGHEST = 40.0, 180.0  # bpm
+_RATE = re.compile(r"[0-9]{2,3}(\.[0-9]{1,2})?")
 _SESSION = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -51,6 +53,17 @@ def parse_message(text: str, role: Role) -> Edit | Pause | Bye:
             raise Refusal(400, "the message is none that may be sent here")
 
 
+def parse_hr(given: Sequence[str]) -> Edit | None:
+    """What ``?hr=70`` or ``?hr=hide`` asks for; None where nothing is given. Raises Refusal (400)."""
+    if not given:
+        return None
+    if list(given) == ["hide"]:
+        return Edit(None)
+    if len(given) == 1 and _RATE.fullmatch(given[0]) and MIN_BPM <= float(given[0]) <= MAX_BPM:
+        return Edit(float(given[0]))
+    raise Refusal(400, f"hr should be a heart rate from {MIN_BPM:g} to {MAX_BPM:g}, or hide.")
+
+
 def _parse(text: str) -> dict[str, Any]:
     try:
         message = json.loads(text)
@@ -65,6 +78,6 @@ def _rate(value: object) -> float | None:
     if value is None:
         return None
     # NaN and infinity, which Python's JSON reads, fail the comparison.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not _LOWEST <= value <= _HIGHEST:
-        raise Refusal(400, "bpm should be a number from 40 to 180, or null")
+    if isinstance(value, bool) or not isinstance(value, int | float) or not MIN_BPM <= value <= MAX_BPM:
+        raise Refusal(400, f"bpm should be a number from {MIN_BPM:g} to {MAX_BPM:g}, or null")
     return float(value)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Role(StrEnum):
@@ -17,6 +17,17 @@ class Role(StrEnum):
 
     PATIENT = "patient"
     VIEWER = "viewer"
+
+
+VIDEO_CODECS = ("VP8", "H264")  # what the relay can encode and decode
+
+
+class IceServer(NamedTuple):
+    """A STUN or TURN server: ``stun:host:port``, ``turn:host:port?transport=udp``."""
+
+    url: str
+    username: str | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

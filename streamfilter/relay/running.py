@@ -6,13 +6,11 @@ import asyncio
 import logging
 import signal
 import time
-from collections.abc import Coroutine
-from typing import Any
 
+from streamfilter.first_of import first_of
 from streamfilter.relay.audit import AuditLog, artifact_id
 from streamfilter.relay.logs import set_up_logs
 from streamfilter.relay.media import AiortcMedia, MediaSettings
-from streamfilter.relay.media import IceServer as MediaIceServer
 from streamfilter.relay.prometheus import RelayMetrics
 from streamfilter.relay.security.rate_limits import RateLimits
 from streamfilter.relay.security.tokens import Tokens
@@ -54,7 +52,7 @@ async def serve(settings: RelaySettings) -> int:
         )
         name = await signals.get()
         _LOG.info("draining", extra={"signal": name, "seconds": settings.drain_seconds})
-        await _first(server.drain(float(settings.drain_seconds)), signals.get())
+        await first_of(server.drain(float(settings.drain_seconds)), signals.get())
     finally:
         await server.stop()
         for number in (signal.SIGTERM, signal.SIGINT):
@@ -69,7 +67,7 @@ def media_settings(settings: RelaySettings) -> MediaSettings:
         settings.ice_servers, settings.turn_secret, "relay", time.time() + _OWN_PASSWORD_SECONDS
     )
     return MediaSettings(
-        ice_servers=tuple(MediaIceServer(*server) for server in servers),
+        ice_servers=servers,
         relay_only=settings.relay_only,
         max_width=settings.max_width,
         max_height=settings.max_height,
@@ -78,12 +76,3 @@ def media_settings(settings: RelaySettings) -> MediaSettings:
         engine=settings.engine,
         artifact=settings.artifact,
     )
-
-
-async def _first(*works: Coroutine[Any, Any, object]) -> None:
-    """Waits for the first of ``works`` and calls the others off."""
-    tasks = [asyncio.create_task(work) for work in works]
-    await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)

@@ -14,9 +14,10 @@ from pathlib import Path
 from streamfilter.engine.select import ENGINE_NAMES
 from streamfilter.errors import UsageError
 from streamfilter.live.setting_keys import AUTO, Key, Kind, read_text, read_value, unknown
+from streamfilter.relay.ports import VIDEO_CODECS, IceServer
 from streamfilter.relay.security.secret_files import read_secret
-from streamfilter.relay.security.turn import IceServer, check_server
-from streamfilter.relay.settings import CODECS, RelaySettings
+from streamfilter.relay.security.turn import check_server
+from streamfilter.relay.settings import RelaySettings
 
 PREFIX = "PHYSIORELAY_"
 FILE_VARIABLE = PREFIX + "CONFIG"
@@ -50,7 +51,7 @@ KEYS = (
     Key("max_width", Kind.WHOLE, "widest picture that is decoded, in pixels", "N"),
     Key("max_height", Kind.WHOLE, "highest picture that is decoded, in pixels", "N"),
     Key("video_kbps", Kind.WHOLE, "bitrate of a filtered video in kbit/s, 100 to 10000", "N"),
-    Key("codecs", Kind.NAME, f"video codecs, the preferred one first: {', '.join(CODECS)}", "NAME,…"),
+    Key("codecs", Kind.NAME, f"video codecs, the preferred one first: {', '.join(VIDEO_CODECS)}", "NAME,…"),
     Key("engine", Kind.CHOICE, "what runs the network: " + ", ".join(ENGINE_NAMES), "NAME"),
     Key("artifact", Kind.PATH, "folder of another trained editor", "DIR", optional=True),
     Key("token_seconds", Kind.WHOLE, "how long a link holds, 60 to 86400", "SECONDS"),

@@ -9,11 +9,11 @@ from pathlib import Path
 from streamfilter.config import whole
 from streamfilter.engine.select import AUTO, ENGINE_NAMES
 from streamfilter.errors import UsageError
+from streamfilter.relay.ports import VIDEO_CODECS, IceServer
 from streamfilter.relay.security.secret_files import check_secret
-from streamfilter.relay.security.turn import IceServer, check_server, is_turn
+from streamfilter.relay.security.turn import check_server, is_turn
 
 MAX_TOKEN_SECONDS = 24 * 3600
-CODECS = ("VP8", "H264")  # as in streamfilter.relay.media.settings, which needs aiortc
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 _ORIGIN = re.compile(r"https?://(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?")
 
@@ -65,7 +65,7 @@ class RelaySettings:
     max_width: int = 1280
     max_height: int = 720
     video_kbps: int = 1500
-    codecs: tuple[str, ...] = CODECS
+    codecs: tuple[str, ...] = VIDEO_CODECS
     engine: str = AUTO
     artifact: Path | None = None
     token_seconds: int = 3600
@@ -108,9 +108,9 @@ class RelaySettings:
         for server in self.ice_servers:
             check_server(server)
         if not self.codecs or len(set(self.codecs)) < len(self.codecs):
-            raise UsageError(f"codecs should name each codec once: {', '.join(CODECS)}")
+            raise UsageError(f"codecs should name each codec once: {', '.join(VIDEO_CODECS)}")
         for codec in self.codecs:
-            _one_of("codecs", codec, CODECS)
+            _one_of("codecs", codec, VIDEO_CODECS)
         if self.relay_only and not any(map(is_turn, self.ice_servers)):
             raise UsageError("relay_only needs a TURN server among ice_servers")
 

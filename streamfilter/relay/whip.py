@@ -6,12 +6,12 @@ All candidates are in the answer; there is no trickling and no ICE restart, henc
 from __future__ import annotations
 
 import asyncio
-import re
 
 from aiohttp import web
 
 from streamfilter.relay.gate import Gate
-from streamfilter.relay.ports import Edit, Refusal, Role
+from streamfilter.relay.messages import parse_hr
+from streamfilter.relay.ports import Refusal, Role
 from streamfilter.relay.rooms import Rooms
 from streamfilter.relay.security.sdp_limits import MAX_BYTES, check_offer
 
@@ -19,7 +19,6 @@ SDP = "application/sdp"
 _ROOM = "{room:[A-Za-z0-9_-]{1,64}}"
 _SESSION = "{session:[A-Za-z0-9_-]{1,64}}"
 _BODY_SECONDS = 10.0  # in which a request's body must have come
-_RATE = re.compile(r"[0-9]{2,3}(\.[0-9]{1,2})?")
 _PREFIXES = {Role.PATIENT: "/whip", Role.VIEWER: "/whep"}
 
 
@@ -49,7 +48,7 @@ class Endpoint:
         grant = self._gate.grant(request, self._role)
         if request.content_type != SDP or "Content-Encoding" in request.headers:
             raise Refusal(415, f"The offer should be sent as {SDP}.")
-        edit = _wanted(request) if self._role is Role.PATIENT else None
+        edit = parse_hr(request.query.getall("hr", [])) if self._role is Role.PATIENT else None
         offer = check_offer(await _body(request))
         self._gate.check_open()  # it may have closed while the body came
         address = self._gate.address(request)
@@ -96,15 +95,3 @@ async def _body(request: web.Request) -> bytes:
             return await request.read()
     except TimeoutError:
         raise Refusal(408, "The offer did not arrive in time.") from None
-
-
-def _wanted(request: web.Request) -> Edit | None:
-    """``?hr=70`` or ``?hr=hide``; None where nothing is asked for. Raises Refusal (400)."""
-    given = request.query.getall("hr", [])
-    if not given:
-        return None
-    if given == ["hide"]:
-        return Edit(None)
-    if len(given) == 1 and _RATE.fullmatch(given[0]) and 40.0 <= float(given[0]) <= 180.0:
-        return Edit(float(given[0]))
-    raise Refusal(400, "hr should be a heart rate from 40 to 180, or hide.")

@@ -13,6 +13,7 @@ from typing import TypeVar
 from aiohttp import WSCloseCode, WSMsgType, web
 
 from streamfilter.errors import PhysioCamError, UsageError
+from streamfilter.first_of import first_of
 from streamfilter.live.status import Spectra
 from streamfilter.web.access import Handler
 from streamfilter.web.broadcast import Broadcast
@@ -99,14 +100,7 @@ class Handlers:
         self._sockets.add(socket)
         try:
             await socket.prepare(request)
-            tasks = {asyncio.create_task(self._tell(socket)), asyncio.create_task(self._listen(socket))}
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-            for task in done:
-                task.result()
+            await first_of(self._tell(socket), self._listen(socket))
         except ConnectionResetError:
             pass  # the browser left in the middle of a message
         finally:

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from streamfilter.errors import SinkError, UsageError
-from streamfilter.relay.media.settings import VIDEO_CODECS
+from streamfilter.relay.media.settings import MediaSettings
+from streamfilter.relay.ports import IceServer
 from streamfilter.relay.security.secret_files import new_secret, read_secret, write_secret
-from streamfilter.relay.security.turn import IceServer, link_header, servers_for
+from streamfilter.relay.security.turn import link_header, servers_for
 from streamfilter.relay.setting_layers import (
     FILE_VARIABLE,
     KEYS,
@@ -21,7 +22,7 @@ from streamfilter.relay.setting_layers import (
     load_settings,
     variable,
 )
-from streamfilter.relay.settings import CODECS, RelaySettings
+from streamfilter.relay.settings import RelaySettings
 
 SECRET = "0123456789abcdef0123456789abcdef"
 ENVIRON = {"PHYSIORELAY_SECRET": SECRET}
@@ -216,7 +217,7 @@ def test_secrets_are_random_and_not_shown() -> None:
 
 
 def test_the_codecs_are_those_of_the_media() -> None:
-    assert CODECS == VIDEO_CODECS
+    assert RelaySettings(secret=SECRET.encode()).codecs == MediaSettings().codecs
 
 
 def test_every_setting_has_a_word() -> None:

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from streamfilter.relay.ports import Edit, MediaState, Refusal, Role
-from streamfilter.relay.security.turn import IceServer
+from streamfilter.relay.ports import Edit, IceServer, MediaState, Refusal, Role
 from tests.relay.fake_media import ANSWER, OFFER
 from tests.relay.relay_bench import problem_of, relay, run, state_where
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import re
 import secrets
 import time
 from collections.abc import Mapping, Sequence
@@ -21,7 +20,8 @@ from streamfilter.relay.cluster.janus import JanusError, JanusHandle, JanusServe
 from streamfilter.relay.cluster.keys import ClusterKeys, Side
 from streamfilter.relay.cluster.shown_room import ShownRoom
 from streamfilter.relay.cluster.videoroom import NO_SUCH_ROOM, Membership, RoomKeeper, Subscription
-from streamfilter.relay.ports import Edit, Refusal, Role
+from streamfilter.relay.messages import parse_hr
+from streamfilter.relay.ports import Refusal, Role
 from streamfilter.relay.problems import Handler, Problems
 from streamfilter.relay.security.sdp_limits import MAX_BYTES, check_offer
 from streamfilter.relay.security.tokens import Grant, Tokens
@@ -31,7 +31,6 @@ ROOM_WITHIN = 3.0  # seconds for a worker to make a room that is new
 TOKEN_SECONDS = 60.0
 MOST_VIEWERS = 8  # of one room at one door
 SWEEP = 1.0  # seconds
-_RATE = re.compile(r"[0-9]{2,3}(\.[0-9]{1,2})?")
 _LOG = logging.getLogger(__name__)
 
 
@@ -101,7 +100,7 @@ class Door:
     async def _publish(self, request: web.Request) -> web.Response:
         grant = self._grant(request, Role.PATIENT)
         offer = check_offer(await _sdp(request))
-        given = await want(self._fronts, self._keys, grant.room, _wanted(request))
+        given = await want(self._fronts, self._keys, grant.room, parse_hr(request.query.getall("hr", [])))
         lock = self._keys.lock(grant.room, Side.RAW)
         session = await self._session(given.home)
         keeper = await RoomKeeper.attach(session, lock)
@@ -135,7 +134,7 @@ class Door:
 
     async def _edit(self, request: web.Request) -> web.Response:
         grant = self._grant(request, Role.PATIENT)
-        edit = _wanted(request)
+        edit = parse_hr(request.query.getall("hr", []))
         if edit is None:
             raise Refusal(400, "say which heart rate: ?hr=70, or ?hr=hide")
         await want(self._fronts, self._keys, grant.room, edit)
@@ -240,14 +239,3 @@ async def _sdp(request: web.Request) -> bytes:
 def _created(location: str, sdp: str) -> web.Response:
     headers = {"Location": location, "Cache-Control": "no-store"}
     return web.Response(status=201, body=sdp.encode(), content_type=SDP, headers=headers)
-
-
-def _wanted(request: web.Request) -> Edit | None:
-    rate = request.query.get("hr")
-    if rate is None:
-        return None
-    if rate == "hide":
-        return Edit(None)
-    if not _RATE.fullmatch(rate) or not 40.0 <= float(rate) <= 180.0:
-        raise Refusal(400, "the heart rate should be from 40 to 180, or hide")
-    return Edit(float(rate))

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from streamfilter.config import MAX_BPM, MIN_BPM
 from streamfilter.relay.ports import Edit
 
 MAX_BODY = 256 * 1024  # bytes
@@ -46,7 +47,7 @@ class Order:
     def from_json(value: object) -> Order:
         """Raises ValueError for anything else."""
         fields = _object(value)
-        bpm = None if fields.get("bpm") is None else _number(fields, "bpm", 40.0, 180.0)
+        bpm = None if fields.get("bpm") is None else _number(fields, "bpm", MIN_BPM, MAX_BPM)
         edit = Edit(bpm, _number(fields, "variability", 0.0, 1.0))
         closed = fields.get("closed")
         if not isinstance(closed, bool):

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+from streamfilter.first_of import first_of
 from streamfilter.relay.cluster.janus import JanusError, JanusServer, JanusSession, Json
 from streamfilter.relay.cluster.keys import ClusterKeys, Side
 from streamfilter.relay.cluster.orders import Order
@@ -112,14 +114,19 @@ class RoomWorker:
             raw = await self._keeper(session, self._raw)
             patient = self._patient = PatientLink(session, raw, self._setup, self._feed, broadcast)
             patient.set_edit(self.order.edit)
-            duties = [patient.follow(), _until(session.ended), _until(made.handle.hung_up), _until(out)]
+            duties: list[Coroutine[Any, Any, object]] = [
+                patient.follow(),
+                session.ended.wait(),
+                made.handle.hung_up.wait(),
+                out.wait(),
+            ]
             passed = {name: asyncio.Event() for name in self._setup.januses}
             duties += [
                 self._cascade(other, keeper, made.streams, passed[name])
                 for name, other in self._setup.januses.items()
             ]
             duties.append(self._begin(uplink, made, [*passed.values()]))
-            await _first_of(duties)
+            await first_of(*duties)
         if out.is_set():
             raise Displaced
         raise JanusError(f"the connection to {server.name} is gone")
@@ -219,23 +226,6 @@ async def _gone(keeper: RoomKeeper) -> None:
         await keeper.destroy()
     except JanusError as error:
         _LOG.debug("no room to end: %s", error)
-
-
-async def _until(event: asyncio.Event) -> None:
-    await event.wait()
-
-
-async def _first_of(duties: Sequence[object]) -> None:
-    """Runs all until one ends, or raises, which this then does too; ends the others."""
-    tasks = [asyncio.ensure_future(duty) for duty in duties]  # type: ignore[call-overload]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.wait(tasks)
-    for task in done:
-        task.result()
 
 
 def _ignore(feed: str) -> None:

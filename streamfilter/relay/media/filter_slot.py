@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from streamfilter.config import FilterSettings
 from streamfilter.errors import PhysioCamError
 from streamfilter.frame import Frame
-from streamfilter.frame_filter import FILTER_FAILED
+from streamfilter.frame_filter import FILTER_FAILED, SETTLING
 from streamfilter.live.guard import Cards, Guard, LiveFilter, SafeFrame
 from streamfilter.relay.media.frames import CaptureTime, frame_of
 from streamfilter.relay.ports import Edit
@@ -18,7 +18,6 @@ from streamfilter.relay.ports import Edit
 MakeFilter = Callable[[FilterSettings], LiveFilter]
 
 SETTLE_SECONDS = 1.5
-SETTLING = "settling"
 STARTING = "the filter starts"
 AGAIN_SECONDS = 1.0  # after which a filter that could not be built is tried again
 

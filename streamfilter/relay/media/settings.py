@@ -5,22 +5,13 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from streamfilter.config import whole
 from streamfilter.engine.select import AUTO
 from streamfilter.errors import UsageError
+from streamfilter.relay.ports import VIDEO_CODECS, IceServer
 
-VIDEO_CODECS = ("VP8", "H264")  # what aiortc can encode and decode
 MIN_KBPS, MAX_KBPS = 100, 20_000
-
-
-class IceServer(NamedTuple):
-    """A STUN or TURN server: ``stun:host:port``, ``turn:host:port?transport=udp``."""
-
-    url: str
-    username: str | None = None
-    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

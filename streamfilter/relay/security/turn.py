@@ -11,19 +11,11 @@ import hashlib
 import hmac
 import re
 from collections.abc import Iterable
-from typing import NamedTuple
 
 from streamfilter.errors import UsageError
+from streamfilter.relay.ports import IceServer
 
 _URL = re.compile(r"(stun|turn)s?:(\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9.-]+)(:\d{1,5})?(\?transport=(udp|tcp))?")
-
-
-class IceServer(NamedTuple):
-    """A STUN or TURN server, as in :mod:`streamfilter.relay.media.settings` (which needs aiortc)."""
-
-    url: str
-    username: str | None = None
-    credential: str | None = None
 
 
 def check_server(server: IceServer) -> IceServer:
