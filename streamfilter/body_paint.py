@@ -53,6 +53,7 @@ def paint(
         side = 2 if cell > 2 and cell % 2 == 0 else 1
         shape = (-(-plane.shape[0] // side), -(-plane.shape[1] // side))
         scale = side * (2 if number else 1)
+        coarse = replace(kind, block=max(1, kind.block // side))
         windows = [
             (
                 _parts(_window(box.top, box.size, shape[0], scale)),
@@ -64,7 +65,7 @@ def paint(
         for span in spans:
             top, left, offset = _enlarged(around, span, cell // side, shape)
             _spare(offset, windows, top, left)
-            levels = whole_levels(offset, replace(kind, block=1), top, left, phase)
+            levels = whole_levels(offset, coarse, top, left, phase)
             _add(edited[side * top :, side * left :], levels, side)
         planes.append(edited)
     return target.with_planes(*planes)

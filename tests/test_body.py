@@ -247,3 +247,17 @@ def test_what_is_far_brighter_than_the_face_is_no_skin() -> None:
     for times, like in ((1.0, 1.0), (1.6, 1.0), (2.6, 0.0)):
         tone = Tone(TONE.red, TONE.blue, TONE.light / times)
         assert float(np.median(skin_like(cells, tone))) == pytest.approx(like, abs=0.05)
+
+
+@pytest.mark.parametrize("width", [320, 640, 1280])
+def test_chroma_moves_in_blocks_whatever_the_size(width: int) -> None:
+    """An encoder passes single samples on worse (docs/dither.md)."""
+    height = width * 9 // 16
+    luma, grey = np.full((height, width), 100, np.uint8), np.full((height // 2, width // 2), 128, np.uint8)
+    frame = Frame(luma, grey, grey, 0, Fraction(1, 30), ColorSpec())
+    grid = grid_of(frame)
+    offsets = np.full((3, *grid.shape), 0.5, np.float32)
+    moved = paint(frame, frame, offsets, np.ones(grid.shape, np.float32), grid, [], Dither(), 3).u
+    blocks = moved.reshape(height // 4, 2, width // 4, 2)
+    assert (blocks == blocks[:, :1, :, :1]).all()
+    assert 0.4 < (moved != 128).mean() < 0.6
