@@ -92,7 +92,8 @@ class Handlers:
 
     async def live(self, request: web.Request) -> web.StreamResponse:
         """The WebSocket: statuses out five times a second, commands in."""
-        if len(self._sockets) >= MAX_CLIENTS:
+        # One that says goodbye is nobody's page any more: a reloaded page takes its place at once.
+        if sum(not socket.closed for socket in self._sockets) >= MAX_CLIENTS:
             return _too_many()
         socket = web.WebSocketResponse(
             max_msg_size=MAX_MESSAGE, heartbeat=_HEARTBEAT, compress=False, timeout=_CLOSE_TIMEOUT
