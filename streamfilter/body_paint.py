@@ -5,7 +5,7 @@ The area is wide, up to all of the frame: samples are rounded in blocks of 2 x 2
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import cv2
@@ -124,17 +124,31 @@ def _enlarged(around: Fine, span: _Span, cell: int, shape: tuple[int, int]) -> t
 
 
 def _add(region: Plane, levels: Fine, side: int) -> None:
-    """Adds levels to the blocks of ``side`` samples from the region's corner on, held to 0..255.
+    """Adds levels to the blocks of ``side`` samples from the region's corner on, held to 0..255."""
+    height, width = (min(side * have, room) for have, room in zip(levels.shape, region.shape, strict=False))
+    region = region[:height, :width]
+    if not levels.size or not region.size:
+        return
+    lowest, highest, _, _ = cv2.minMaxLoc(levels)
+    darkest, brightest, _, _ = cv2.minMaxLoc(region)
+    if darkest + lowest >= 0 and brightest + highest <= 255:
+        # Nothing to hold: bytes that wrap around add and subtract alike, in one go.
+        _each_row(np.add, region, levels, side)
+    else:
+        # Rises and falls apart: sums of bytes that saturate are several times as fast as one of mixed depths.
+        _each_row(cv2.add, region, np.maximum(levels, 0), side)
+        _each_row(cv2.subtract, region, np.maximum(np.negative(levels), 0), side)
 
-    Rises and falls apart: 8-bit sums that saturate are several times as fast as one of mixed depths.
-    """
-    rises, falls = np.maximum(levels, 0), np.maximum(np.negative(levels), 0)
-    for change, write in ((rises, cv2.add), (falls, cv2.subtract)):
+
+def _each_row(change: Callable[..., object], region: Plane, levels: Fine, side: int) -> None:
+    """``change(region, levels as bytes)``, in place, each level for ``side`` x ``side`` samples."""
+    wide = levels.astype(np.uint8)
+    if side == 2:
         # Twice the same byte side by side is one number of two bytes.
-        wide = change.astype(np.uint8) if side == 1 else (change.astype(np.uint16) * 257).view(np.uint8)
-        for row in range(side):
-            part = region[row : side * levels.shape[0] : side, : side * levels.shape[1]]
-            write(part, wide[: part.shape[0], : part.shape[1]], dst=part)
+        wide = (wide.astype(np.uint16) * 257).view(np.uint8)
+    for row in range(side):
+        part = region[row::side]
+        change(part, wide[: part.shape[0], : part.shape[1]], part)
 
 
 def _window(start: float, size: float, length: int, scale: int) -> _Window:

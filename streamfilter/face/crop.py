@@ -56,9 +56,11 @@ def cell_means(plane: Plane, x: Cells, y: Cells) -> Cells:
     part = plane[y0:y1, x0:x1]
     depth = cv2.CV_32S if part.size < 2**23 else cv2.CV_64F  # 2**23 * 255 < 2**31
     integral = np.asarray(cv2.integral(part, sdepth=depth))
-    rows = _between(integral, y - y0)
-    cells = _between(rows.T, x - x0).T
-    return np.asarray(cells / np.diff(y)[:, None] / np.diff(x)[None, :])
+    row, down = _split(y - y0, integral.shape[0])
+    column, across = _split(x - x0, integral.shape[1])
+    above, below = (_at(integral[rows], column, across) for rows in (row, row + 1))
+    cells = np.diff(np.diff(above + down[:, None] * (below - above), axis=0), axis=1)
+    return np.asarray(cells / np.diff(y)[:, None] / np.diff(x))
 
 
 def _reach(edges: Cells, length: int) -> tuple[int, int]:
@@ -67,12 +69,16 @@ def _reach(edges: Cells, length: int) -> tuple[int, int]:
     return low, int(np.clip(np.ceil(edges[-1]), low + 1, length))
 
 
-def _between(integral: npt.NDArray[Any], edges: Cells) -> Cells:
-    """Sums along axis 0 between consecutive edges, from the running sum at whole pixels."""
-    low = np.clip(np.floor(edges), 0, integral.shape[0] - 2).astype(np.intp)
-    part = (edges - low)[:, None]
-    below = integral[low]
-    return np.diff(below + part * (integral[low + 1] - below), axis=0)
+def _split(edges: Cells, length: int) -> tuple[npt.NDArray[np.intp], Cells]:
+    """The whole pixel before each edge (of ``length``; the last is only gone towards), and the rest."""
+    whole = np.clip(np.floor(edges), 0, length - 2)
+    return whole.astype(np.intp), edges - whole
+
+
+def _at(sums: npt.NDArray[Any], whole: npt.NDArray[np.intp], rest: Cells) -> Cells:
+    """Running sums along axis 1 at ``whole + rest``."""
+    before = sums.take(whole, axis=1)
+    return np.asarray(before + rest * (sums.take(whole + 1, axis=1) - before))
 
 
 def skin_prior(size: int = CROP_SIZE) -> npt.NDArray[np.float32]:
