@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
-EXTRAS := openvino,relay,train,dev
+EXTRAS := openvino,relay,bench,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
@@ -50,8 +50,8 @@ train: setup ## train the stream network (ARGS="--settings model/settings/NAME.t
 evaluate: setup ## compare the editors and write docs/evaluation
 	$(BIN)/python -m model.evaluate $(ARGS)
 
-bench: setup ## time the step graph and the whole filter
-	$(BIN)/python scripts/benchmark_filter.py $(ARGS)
+bench: setup ## physio-bench: how fast this machine is, into runs/bench (ARGS="--quick")
+	$(BIN)/physio-bench --out runs/bench --overwrite $(ARGS)
 
 soak: setup ## run the live filter on a simulated camera and report drops, latency, memory (ARGS="--minutes 30")
 	OMP_NUM_THREADS=1 $(BIN)/python scripts/soak_live.py $(ARGS)

@@ -24,7 +24,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.benchmark_filter import HEIGHT, WIDTH, portrait_frames
+from scripts.portrait_frames import HEIGHT, WIDTH, portrait_frames
 from streamfilter.config import FilterSettings
 from streamfilter.errors import PhysioCamError, SinkError
 from streamfilter.face_filter import FilteredFrame, VideoFilter, build_filter

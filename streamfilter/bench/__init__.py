@@ -1,0 +1,1 @@
+"""``physio-bench``: how fast the filter is on this machine, beside others on the same frames."""
