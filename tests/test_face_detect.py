@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+from importlib.resources import files
 from pathlib import Path
 
 import av
 import numpy as np
+import onnx
 import pytest
 
+from scripts.free_detector_size import freed
 from streamfilter.face.box import FaceBox, box_of, overlap
-from streamfilter.face.detect import FaceDetector
+from streamfilter.face.detect import WEIGHTS, FaceDetector
 from tests.face_scene import Place, frame_of, portrait, scene
 
 
@@ -47,6 +50,24 @@ def test_a_face_is_found_where_it_is(detector: FaceDetector, place: Place, width
         assert tall == pytest.approx(
             place[2], rel=0.25
         )  # a face of 16 pixels of the network's is a coarse one
+
+
+@pytest.mark.parametrize(("width", "height"), [(640, 360), (360, 640), (640, 480)])
+def test_bars_around_the_picture_change_nothing(detector: FaceDetector, width: int, height: int) -> None:
+    picture = scene([(width / 2, height / 2, 130.0)], width, height)
+    left, top = (640 - width) // 2, (640 - height) // 2
+    barred = np.full((640, 640, 3), 127, np.uint8)
+    barred[top : top + height, left : left + width] = picture
+    (own,), (among,) = detector.detect(picture), detector.detect(barred)
+    assert own.score == pytest.approx(among.score, abs=0.05)
+    moved = np.array(among.box) - (left, top, 0, 0)
+    assert np.abs(own.box - moved).max() < 4
+
+
+def test_a_size_is_freed_once() -> None:
+    weights = onnx.load(files("streamfilter.face").joinpath("weights", WEIGHTS))  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="freed already"):
+        freed(weights)
 
 
 def test_several_faces(detector: FaceDetector) -> None:

@@ -1,13 +1,16 @@
 """Faces of one picture by BlazeFace (Bazarevsky et al. 2019, arXiv 1907.05047), run by ONNX Runtime.
 
-The graph looks at a square picture of 256 x 256. Its 896 anchors are the centres of a 16 x 16 grid (2 each)
-and an 8 x 8 grid (6 each), all of unit size (section 3.3); a raw box is an offset from its anchor in pixels
-of that square. Overlapping answers are blended by score instead of suppressed (section 3.4): less jitter.
+The graph looks at a picture whose longer side is 256; published for 256 x 256, it takes any size here
+(scripts/free_detector_size.py), so that no time goes into the bars above and below a wide picture. Its
+anchors are the centres of two grids, one every 16 pixels (2 each) and one every 32 (6 each), all of unit size
+(section 3.3); a raw box is an offset from its anchor in pixels. Overlapping answers are blended by score
+instead of suppressed (section 3.4): less jitter.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from importlib.resources import files
 
 import cv2
@@ -21,7 +24,8 @@ from streamfilter.frame import Frame
 
 Rgb = npt.NDArray[np.uint8]
 
-INPUT_SIZE = 256
+INPUT_SIZE = 256  # of the longer side
+_COARSEST = 32  # the input's sides are multiples of the wider grid's spacing
 WEIGHTS = "blazeface.onnx"
 _LIKELY_LOGIT = 80.0  # sigmoid saturates long before; keeps exp() from overflowing
 
@@ -51,7 +55,7 @@ DEFAULTS = DetectorSettings()
 
 
 class FaceDetector:
-    """The detector's session; holds no state between pictures. One thread, about 6 ms a picture."""
+    """The detector's session; holds no state between pictures. One thread, about 4 ms a picture."""
 
     def __init__(self, settings: DetectorSettings = DEFAULTS) -> None:
         """Load the weights that ship with the package. Raises EngineError when they cannot be loaded."""
@@ -68,7 +72,6 @@ class FaceDetector:
                 f"the face detector's weights cannot be loaded ({error}): reinstall physio-cam"
             ) from error
         self._input = self._session.get_inputs()[0].name
-        self._anchors = _anchors()
 
     def detect(self, rgb: Rgb) -> list[Detection]:
         """Faces of an (H, W, 3) uint8 picture of any size, best first, in that picture's pixels."""
@@ -84,10 +87,11 @@ class FaceDetector:
 
     def _search(self, small: npt.NDArray[np.float32], scale_x: float, scale_y: float) -> list[Detection]:
         height, width = small.shape[:2]
-        left, top = (INPUT_SIZE - width) // 2, (INPUT_SIZE - height) // 2
-        square = np.zeros((1, INPUT_SIZE, INPUT_SIZE, 3), np.float32)
-        square[0, top : top + height, left : left + width] = small * 2.0 - 1.0
-        score_16, score_8, raw_16, raw_8 = self._session.run(None, {self._input: square})
+        tall, wide = (-(-side // _COARSEST) * _COARSEST for side in (height, width))
+        left, top = (wide - width) // 2, (tall - height) // 2
+        padded = np.zeros((1, tall, wide, 3), np.float32)
+        padded[0, top : top + height, left : left + width] = small * 2.0 - 1.0
+        score_16, score_8, raw_16, raw_8 = self._session.run(None, {self._input: padded})
         logits = np.concatenate([score_16[0, :, 0], score_8[0, :, 0]]).astype(np.float64)
         scores = 1.0 / (1.0 + np.exp(-np.clip(logits, -_LIKELY_LOGIT, _LIKELY_LOGIT)))
         kept = scores >= self.settings.min_score
@@ -96,7 +100,7 @@ class FaceDetector:
         raw = np.concatenate([raw_16[0], raw_8[0]]).astype(np.float64)[kept]
         points = raw.reshape(-1, 8, 2)
         points[:, 1] = np.abs(points[:, 1])  # width and height are no positions: no anchor is added
-        points[:, (0, 2, 3, 4, 5, 6, 7)] += self._anchors[kept][:, None] * INPUT_SIZE - (left, top)
+        points[:, (0, 2, 3, 4, 5, 6, 7)] += _anchors(tall, wide)[kept][:, None] - (left, top)
         points *= (scale_x, scale_y)
         return _blend(points, scores[kept], self.settings.blend_iou)
 
@@ -119,13 +123,17 @@ def _fitted(width: int, height: int) -> tuple[int, int]:
     return max(1, round(width * scale)), max(1, round(height * scale))
 
 
-def _anchors() -> npt.NDArray[np.float64]:
-    """Centres (896, 2) of x, y in 0..1, in the graph's order."""
+@cache
+def _anchors(tall: int, wide: int) -> npt.NDArray[np.float64]:
+    """Centres (N, 2) of x, y in pixels of an input of that size, in the graph's order."""
     grids = []
-    for cells, repeats in ((16, 2), (8, 6)):
-        y, x = np.divmod(np.arange(cells * cells), cells)
-        grids.append(np.repeat((np.stack([x, y], axis=1) + 0.5) / cells, repeats, axis=0))
-    return np.concatenate(grids)
+    for spacing, repeats in ((16, 2), (32, 6)):
+        columns = wide // spacing
+        y, x = np.divmod(np.arange(tall // spacing * columns), columns)
+        grids.append(np.repeat((np.stack([x, y], axis=1) + 0.5) * spacing, repeats, axis=0))
+    anchors = np.concatenate(grids)
+    anchors.setflags(write=False)
+    return anchors
 
 
 def _blend(points: npt.NDArray[np.float64], scores: npt.NDArray[np.float64], iou: float) -> list[Detection]:
