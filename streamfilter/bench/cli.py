@@ -29,6 +29,7 @@ exit codes: 0 done; 1 an unexpected error; 2 an option is wrong, or a file to co
 or a file to compare cannot be read; 4 the output cannot be written, or is there already; 5 the artifact is
 missing or damaged; 6 an engine that was named, or every one, does not run; 130 Ctrl-C
 """
+_PATHS = ("input", "artifact", "mediapipe_python")
 REPORT, DATA = "README.md", "results.json"
 
 
@@ -72,7 +73,11 @@ def build_parser() -> argparse.ArgumentParser:
     add("--faces", metavar="LIST", help="such as 1,2 (default 1,2,3,4)")
     add("--engines", metavar="LIST", help="such as onnxruntime,openvino (default: all that this machine has)")
     add("--parts", metavar="LIST", help="some of frames,steps,starts,streams,allocations")
-    add("--rivals", metavar="LIST", help="some of band-stop,background-blur,sliding-mean; or none")
+    add(
+        "--rivals",
+        metavar="LIST",
+        help="some of band-stop,background-blur,background-blur-lean,sliding-mean; or none",
+    )
     add(
         "--mediapipe-python",
         metavar="PATH",
@@ -150,6 +155,7 @@ def _plan(options: argparse.Namespace) -> Plan:
     whole("--threads", options.threads, 1, 64)
     one_of("--camera", [options.camera], tuple(FORMATS))
     chosen: dict[str, Any] = {
+        "command": _command(options),
         "camera": options.camera,
         "clip": options.input,
         "artifact": options.artifact,
@@ -172,6 +178,18 @@ def _plan(options: argparse.Namespace) -> Plan:
         words = [] if options.rivals == "none" else _words(options.rivals)
         chosen["rivals"] = one_of("--rivals", words, tuple(ABOUT))
     return Plan(**chosen)
+
+
+def _command(options: argparse.Namespace) -> str:
+    """The options that differ from the default, but for those of the output; no folder of this machine."""
+    words = ["physio-bench"]
+    for name, value in vars(options).items():
+        if name in ("out", "overwrite") or value == build_parser().get_default(name):
+            continue
+        words.append("--" + name.replace("_", "-"))
+        if value is not True:
+            words.append(Path(value).name if name in _PATHS else str(value))
+    return " ".join(words)
 
 
 def one_of(flag: str, words: Sequence[str], allowed: tuple[str, ...]) -> tuple[str, ...]:

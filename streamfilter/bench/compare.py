@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from streamfilter.bench.machine import is_busy
 from streamfilter.bench.results import Results
 from streamfilter.bench.stats import spread
 
@@ -44,7 +45,7 @@ def compare(old: Results, new: Results) -> list[Change]:
 
 
 def differences(old: Results, new: Results) -> list[str]:
-    """What makes the two hard to compare: another machine, footage or set of threads."""
+    """What keeps the two from being compared: another machine, other footage, a busy machine, gaps."""
     pairs = (
         ("processor", old.machine.cpu, new.machine.cpu),
         ("processors", old.machine.cpus, new.machine.cpus),
@@ -55,9 +56,12 @@ def differences(old: Results, new: Results) -> list[str]:
     )
     said = [f"{what}: {before} then, {after} now" for what, before, after in pairs if before != after]
     for when, one in (("then", old), ("now", new)):
-        load = one.machine.load
-        if load is not None and load > 0.5 * one.machine.cpus:
-            said.append(f"the machine was busy {when} (load {load:g} at the start)")
+        if is_busy(one.machine):
+            said.append(f"the machine was busy {when} (load {one.machine.load:g} at the start)")
+    names = [{figure.what for figure in figures(one)} for one in (old, new)]
+    for when, only in (("then", names[0] - names[1]), ("now", names[1] - names[0])):
+        if only:
+            said.append(f"measured {when} only: {'; '.join(sorted(only))}")
     return said
 
 

@@ -34,6 +34,14 @@ class Machine:
     load: float | None
 
 
+BUSY = 0.5  # load for each processor
+
+
+def is_busy(machine: Machine) -> bool:
+    """Whether others worked when the run began, so that its times are too long."""
+    return machine.load is not None and machine.load > BUSY * machine.cpus
+
+
 def describe(gpu: Gpu) -> Machine:
     """This machine, now."""
     return Machine(

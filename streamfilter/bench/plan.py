@@ -18,8 +18,9 @@ PARTS = ("frames", "steps", "starts", "streams", "allocations")
 class Plan:
     """``engines`` empty: every one that this machine has. ``frame_rounds`` are of the filter,
     ``step_rounds`` of single steps. ``streams_size`` is of streams, cold start and allocations.
-    ``mediapipe`` is a Python that has MediaPipe."""
+    ``mediapipe`` is a Python that has MediaPipe. ``command`` is what asked for all this."""
 
+    command: str = "physio-bench"
     sizes: tuple[Size, ...] = tuple(SIZES.values())
     faces: tuple[int, ...] = (1, 2, 3, 4)
     engines: tuple[str, ...] = ()

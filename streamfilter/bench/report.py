@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from streamfilter.bench.bars import bars
+from streamfilter.bench.machine import is_busy
 from streamfilter.bench.report_frames import frames, picture, rivals, stages, table
 from streamfilter.bench.results import Results, StreamsResult
 from streamfilter.bench.stats import spread
@@ -30,9 +31,13 @@ def markdown(results: Results, plots: Mapping[str, str]) -> str:
 def _about(results: Results) -> Iterator[str]:
     machine = results.machine
     yield (
-        f"Written by `physio-bench` on {results.made}, in {results.seconds:.0f} seconds. "
-        f"Times are milliseconds on this machine:"
+        f"Written by `{results.command}` on {results.made}, in {results.seconds:.0f} seconds; "
+        "`physio-bench --compare old.json new.json` sets two such runs side by side. "
+        "Times are milliseconds on this machine:"
     )
+    if is_busy(results.machine):
+        yield ""
+        yield "**Other programs were busy when this began: times are too long, counts too small.**"
     yield ""
     packages = ", ".join(f"{name} {number}" for name, number in machine.packages.items())
     gpu = "none measured" if machine.gpu is None else f"{machine.gpu}, driver {machine.gpu_driver}"

@@ -92,9 +92,11 @@ class AllocationResult:
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """All of a run. ``footage`` says what was shown, ``notes`` what was not measured, and why."""
+    """All of a run. ``command`` repeats it, ``footage`` says what was shown, ``notes`` what was not measured,
+    and why."""
 
     format: int
+    command: str
     made: str
     seconds: float
     machine: Machine

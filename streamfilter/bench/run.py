@@ -77,6 +77,7 @@ class Run:
         size = sum((artifact.path / name).stat().st_size for name in artifact.manifest.files)
         return Results(
             format=FORMAT,
+            command=self._plan.command,
             made=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
             seconds=round(time.monotonic() - self._begun, 1),
             machine=self._machine,

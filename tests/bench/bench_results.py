@@ -44,6 +44,7 @@ def made_results(
     step = times(step_ms, spread)
     return Results(
         format=FORMAT,
+        command="physio-bench --quick",
         made="2026-01-01 00:00 UTC",
         seconds=60.0,
         machine=Machine(**{**{name: getattr(MACHINE, name) for name in MACHINE.__slots__}, "load": load}),

@@ -33,6 +33,9 @@ def test_a_quick_run_measures_everything_but_streams(
     results = load_results(out / "results.json")
     ours = [one for one in results.frames if one.kind == "engine"]
     assert [(one.name, one.faces, one.outcome.faces) for one in ours] == [("onnxruntime", 1, 1)]
+    assert results.command == "physio-bench --quick " + " ".join(
+        ["--sizes", "320x180", "--engines", "onnxruntime", "--parts", "frames,steps,starts,allocations"]
+    )
     outcome = ours[0].outcome
     assert tuple(outcome.stages) == STAGES
     assert sum(part.mean for part in outcome.stages.values()) == pytest.approx(outcome.whole.mean, rel=1e-3)

@@ -89,6 +89,9 @@ def test_what_makes_runs_hard_to_compare_is_said() -> None:
     said = "\n".join(differences(old, new))
     assert "Some CPU then, Another CPU now" in said and "busy now (load 1.8" in said
     assert differences(old, old) == []
+    assert differences(old, replace(old, starts=())) == [
+        "measured then only: memory, auto, 720p; start to first frame, auto, 720p"
+    ]
 
 
 def test_the_command_compares_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,6 +113,7 @@ def test_bars_are_met_and_missed_by_their_own_figures() -> None:
 
 def test_the_page_says_machine_figures_and_what_is_missing() -> None:
     page = markdown(made_results(), {"stages": "stages.png"})
+    assert "programs were busy" not in page and "programs were busy" in markdown(made_results(load=1.8), {})
     assert "| processor | Some CPU, 2 processors |" in page
     assert "| 720p | 1 | onnxruntime | 100 | 10.0 ± 1 % |" in page
     assert re.search(r"\| 12\.0 \| 12\.\d \| 14\.0 \| 10\.0 / 10\.0 \(onnxruntime\) \| 1\.20 \|", page)

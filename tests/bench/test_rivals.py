@@ -19,9 +19,17 @@ from streamfilter.bench.mediapipe_worker import (
     RIGHT_EYE,
     WINDOW,
     BackgroundBlur,
+    LeanBackgroundBlur,
     SlidingMean,
 )
-from streamfilter.bench.rivals import BACKGROUND, SLIDING_MEAN, BandStop, RivalAbsentError, Worker
+from streamfilter.bench.rivals import (
+    BACKGROUND,
+    BACKGROUND_LEAN,
+    SLIDING_MEAN,
+    BandStop,
+    RivalAbsentError,
+    Worker,
+)
 
 SMALL = Size("320x180", 320, 180)
 LANDMARKS = 478
@@ -62,7 +70,7 @@ def python_with(folder: Path, module: str) -> str:
     return str(starter)
 
 
-@pytest.mark.parametrize("name", [BACKGROUND, SLIDING_MEAN])
+@pytest.mark.parametrize("name", [BACKGROUND, BACKGROUND_LEAN, SLIDING_MEAN])
 def test_a_worker_answers_frame_by_frame_and_ends(name: str, tmp_path: Path) -> None:
     shown = footage(SMALL, 1, "yu12")
     worker = Worker(name, shown, python_with(tmp_path, STAND_IN))
@@ -98,7 +106,10 @@ def noise(seed: int) -> np.ndarray[Any, Any]:
     return np.asarray(cv2.resize(small, (128, 96), interpolation=cv2.INTER_CUBIC))
 
 
-def test_the_background_is_blurred_and_the_person_is_not() -> None:
+@pytest.mark.parametrize("kind", [BackgroundBlur, LeanBackgroundBlur])
+def test_the_background_is_blurred_and_the_person_is_not(
+    kind: type[BackgroundBlur] | type[LeanBackgroundBlur],
+) -> None:
     mask = np.zeros((96, 128), np.float32)
     mask[:, :64] = 1.0
     model = SimpleNamespace(process=lambda rgb: SimpleNamespace(segmentation_mask=mask))
@@ -106,7 +117,8 @@ def test_the_background_is_blurred_and_the_person_is_not() -> None:
         selfie_segmentation=SimpleNamespace(SelfieSegmentation=lambda model_selection: model)
     )
     picture = i420(noise(0))
-    _, faces, made = BackgroundBlur(solutions).take(picture)
+    stages, faces, made = kind(solutions).take(picture)
+    assert min(stages.values()) > 0
     before, after = (part[:96].astype(float) for part in (picture, np.asarray(made)))
     assert faces is None and made.shape == picture.shape
     assert np.abs(after - before)[:, :60].mean() < 1.5
