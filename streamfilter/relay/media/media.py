@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -21,6 +22,7 @@ from streamfilter.relay.ports import Edit
 
 TICK_SECONDS = 0.03
 SHUT_SECONDS = 2.0  # for the filter threads to end
+SWITCH_SECONDS = 5e-4  # after which a thread that waits for the interpreter gets it
 
 
 class AiortcMedia:
@@ -40,6 +42,9 @@ class AiortcMedia:
             threads=settings.threads,
             settle_seconds=SETTLE_SECONDS,
         )
+        # A filter gives the interpreter away a hundred times a frame; each time it would wait up to 5 ms.
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(SWITCH_SECONDS)
         self._workers = ThreadPoolExecutor(settings.processors, thread_name_prefix="filter")
         self._capacity = Capacity(settings.processors)
         self._capacity.try_filter(self._workers, make_filter, self._base)
@@ -80,6 +85,7 @@ class AiortcMedia:
         ended = time.monotonic() + SHUT_SECONDS
         while any(thread.is_alive() for thread in self._workers._threads) and time.monotonic() < ended:
             await asyncio.sleep(0.005)
+        sys.setswitchinterval(self._switching)
 
     def _lane(self, edit: Edit, stage: Stage) -> Lane:
         return Lane(self._make_filter, self._base, edit, self._workers, stage)
