@@ -12,7 +12,8 @@ EXTRAS := openvino,relay,bench,train,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup lint test test-vm test-failover demo train evaluate bench soak relay-measure wheel clean distclean
+.PHONY: help setup lint test test-vm test-failover demo train evaluate estimators bench soak \
+    relay-measure wheel clean distclean
 
 help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*##/:/' | column -t -s ':'
@@ -49,6 +50,9 @@ train: setup ## train the stream network (ARGS="--settings model/settings/NAME.t
 
 evaluate: setup ## compare the editors and write docs/evaluation
 	$(BIN)/python -m model.evaluate $(ARGS)
+
+estimators: ## the learned estimators' own environment, 1.3 GB (python -m model.evaluate.learned)
+	PYTHON='$(PYTHON)' bash scripts/setup_estimators.sh
 
 bench: setup ## physio-bench: how fast this machine is, into runs/bench (ARGS="--quick")
 	$(BIN)/physio-bench --out runs/bench --overwrite $(ARGS)
