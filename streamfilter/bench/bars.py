@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from streamfilter.bench.results import FrameResult, Results
 from streamfilter.bench.rivals import BACKGROUND, BACKGROUND_LEAN
+from streamfilter.bench.stats import paired_ratio
 
 STEP_SPEEDUP = 2.0
 RATES = (("720p", 100.0), ("1080p", 70.0))
@@ -89,7 +90,7 @@ def _beside_background(results: Results) -> Iterator[Bar]:
             if theirs.size != size or theirs.name not in (BACKGROUND, BACKGROUND_LEAN) or not mine:
                 continue
             fastest = min(mine, key=lambda one: one.outcome.filter.p50)
-            ratio = theirs.outcome.filter.p50 / fastest.outcome.filter.p50
+            ratio = paired_ratio(fastest.outcome.filter.blocks, theirs.outcome.filter.blocks)
             yield Bar(
                 f"whole filter against MediaPipe's segmentation and blur at {size} ({theirs.name})",
                 "at least as fast",

@@ -74,6 +74,8 @@ def figures(results: Results) -> Iterator[Figure]:
             yield Figure(what, took.p50, took.blocks, "ms")
             whole = one.outcome.whole
             yield Figure(what.replace("filter", "camera to output", 1), whole.p50, whole.blocks, "ms")
+            worked = one.outcome.cpu
+            yield Figure(what.replace("filter", "processor time", 1), worked.mean, worked.blocks, "ms")
         else:
             yield Figure(what.replace("filter", "rival", 1), took.p50, took.blocks, "ms")
     for step in results.steps:

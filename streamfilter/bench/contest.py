@@ -6,8 +6,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-import numpy as np
-
 from streamfilter.bench.stats import Summary, summary
 
 
@@ -55,7 +53,7 @@ class Outcome:
     filter: Summary
     whole: Summary
     stages: Mapping[str, Summary]
-    cpu_ms: float
+    cpu: Summary
     faces: int | None
 
 
@@ -87,6 +85,6 @@ def _outcome(blocks: Sequence[Sequence[Taken]]) -> Outcome:
             stage: summary([[one.stages[stage] for one in block] for block in blocks])
             for stage in every[0].stages
         },
-        cpu_ms=round(float(np.mean([one.cpu for one in every])), 4),
+        cpu=summary([[one.cpu for one in block] for block in blocks]),
         faces=min(faces) if faces else None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from streamfilter.bench.chain import STAGES
 from streamfilter.bench.results import FrameResult, Results
 from streamfilter.bench.rivals import ABOUT
-from streamfilter.bench.stats import Summary
+from streamfilter.bench.stats import Summary, paired_ratio
 
 
 def table(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> list[str]:
@@ -34,7 +34,7 @@ def frames(results: Results, plots: Mapping[str, str]) -> list[str]:
                 f"{1000 / whole.mean:.0f}",
                 f"{whole.p50:.1f}",
                 f"{whole.p99:.1f}",
-                f"{one.outcome.cpu_ms:.1f}",
+                f"{one.outcome.cpu.mean:.1f}",
             )
         )
     if not rows:
@@ -99,9 +99,9 @@ def rivals(results: Results, plots: Mapping[str, str]) -> list[str]:
                 rival.name,
                 f"{took.p50:.1f}",
                 f"{took.p99:.1f}",
-                f"{rival.outcome.cpu_ms:.1f}",
-                f"{fastest.outcome.filter.p50:.1f} / {fastest.outcome.cpu_ms:.1f} ({fastest.name})",
-                f"{took.p50 / fastest.outcome.filter.p50:.2f}",
+                f"{rival.outcome.cpu.mean:.1f}",
+                f"{fastest.outcome.filter.p50:.1f} / {fastest.outcome.cpu.mean:.1f} ({fastest.name})",
+                f"{paired_ratio(fastest.outcome.filter.blocks, took.blocks):.2f}",
                 inside or "one piece",
             )
         )

@@ -189,7 +189,7 @@ class Run:
                 one.name,
                 plan.threads,
                 outcome.whole,
-                outcome.cpu_ms,
+                outcome.cpu.mean,
                 None if one.name == PLAIN else round(paired_ratio(outcome.whole.blocks, plain.blocks), 3),
             )
             for one, outcome in zip(contestants, outcomes, strict=True)

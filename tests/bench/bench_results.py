@@ -39,8 +39,8 @@ def made_results(
     """A run in which the filter took ``frame_ms``, MediaPipe 12 ms, a plain step 2.5 ms."""
     stages = dict.fromkeys(STAGES, times(frame_ms / 4, spread))
     took = times(frame_ms, spread)
-    ours = Outcome(took, times(frame_ms + 2, spread), stages, frame_ms, 1)
-    theirs = Outcome(times(12.0), times(12.0), {"segment": times(5.0)}, 14.0, None)
+    ours = Outcome(took, times(frame_ms + 2, spread), stages, times(frame_ms, spread), 1)
+    theirs = Outcome(times(12.0), times(12.0), {"segment": times(5.0)}, times(14.0), None)
     step = times(step_ms, spread)
     return Results(
         format=FORMAT,

@@ -101,7 +101,7 @@ def test_the_command_compares_files(tmp_path: Path, capsys: pytest.CaptureFixtur
     out = capsys.readouterr().out
     line = next(line for line in out.splitlines() if line.startswith(FRAMES))
     assert "+100.0 %" in line and line.endswith("worse")
-    assert "0 better, 2 worse" in out
+    assert "0 better, 3 worse" in out
 
 
 def test_bars_are_met_and_missed_by_their_own_figures() -> None:
