@@ -14,7 +14,7 @@ from streamfilter.artifact import load_artifact
 from streamfilter.bench.allocations import allocations
 from streamfilter.bench.chain import Chain
 from streamfilter.bench.contest import Contestant, compete
-from streamfilter.bench.footage import FPS, Size, footage
+from streamfilter.bench.footage import FPS, Footage, Size, footage
 from streamfilter.bench.gpu import Gpu
 from streamfilter.bench.machine import describe, usable_cpus
 from streamfilter.bench.plan import Plan
@@ -136,7 +136,7 @@ class Run:
             if faces == min(plan.faces):
                 for rival in plan.rivals:
                     try:
-                        made = self._rival(rival, size, faces)
+                        made = self._rival(rival, shown)
                     except RivalAbsentError as error:
                         self._notes.append(f"rival {rival} not measured: {error}")
                         continue
@@ -165,8 +165,7 @@ class Run:
             for one, outcome in zip(contestants, outcomes, strict=True)
         ]
 
-    def _rival(self, name: str, size: Size, faces: int) -> Contestant:
-        shown = footage(size, faces, self._plan.camera, self._plan.clip)
+    def _rival(self, name: str, shown: Footage) -> Contestant:
         if name == BAND_STOP:
             return BandStop(self._artifact, shown)
         return Worker(name, shown, self._plan.mediapipe)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib
+import tomllib
 from pathlib import Path
 
 import cv2
@@ -20,6 +22,7 @@ from streamfilter.config import FilterSettings
 from streamfilter.errors import EngineError
 from streamfilter.face.finder import FaceFinder
 
+ROOT = Path(__file__).resolve().parents[2]
 SMALL = Size("320x180", 320, 180)
 PARTS = ["--parts", "frames,steps,starts,allocations", "--engines", "onnxruntime", "--sizes", "320x180"]
 
@@ -56,6 +59,15 @@ def test_a_quick_run_measures_everything_but_streams(
     before = (out / "results.json").read_bytes()
     assert main(["--quick", *PARTS, "--out", str(out)]) == 4
     assert "--overwrite" in capsys.readouterr().err and (out / "results.json").read_bytes() == before
+
+
+def test_the_command_is_installed_by_its_name() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    module, _, function = project["scripts"]["physio-bench"].partition(":")
+    assert getattr(importlib.import_module(module), function) is main
+    assert {"matplotlib", "nvidia-ml-py"} == {
+        line.partition(">")[0] for line in project["optional-dependencies"]["bench"]
+    }
 
 
 def test_stages_of_every_frame_add_up_to_the_whole() -> None:
