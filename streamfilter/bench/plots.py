@@ -68,7 +68,7 @@ def _rate(results: Results) -> Any | None:
             np.arange(len(sizes)) + k * wide, rates, wide, label=f"{name}, {faces} face{'s' * (faces > 1)}"
         )
     axes.set_xticks(np.arange(len(sizes)) + 0.4 - wide / 2, sizes)
-    axes.set_yscale("log")
+    _powers(axes)
     axes.axhline(30, color="0.3", lw=0.8, ls="--")
     axes.set_ylabel("frames a second of the filter")
     axes.legend(fontsize="x-small", ncols=2)
@@ -110,7 +110,7 @@ def _rivals(results: Results) -> Any | None:
         label = f"physio-cam, {name}" if ours else name
         axes.bar(np.arange(len(sizes)) + k * wide, times, wide, label=label, hatch="" if ours else "//")
     axes.set_xticks(np.arange(len(sizes)) + 0.4 - wide / 2, sizes)
-    axes.set_yscale("log")
+    _powers(axes)
     axes.set_ylabel("milliseconds a frame, median")
     axes.legend(fontsize="x-small")
     return figure
@@ -129,6 +129,14 @@ def _streams(results: Results) -> Any | None:
     axes.bar_label(bars, padding=2)
     axes.set_xlabel("streams of 30 frames a second")
     return figure
+
+
+def _powers(axes: Any) -> None:
+    """A logarithmic axis from 1 on, in plain numbers."""
+    axes.set_yscale("log")
+    axes.set_ylim(bottom=1)
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter("")
 
 
 def _engines(results: Results) -> list[FrameResult]:

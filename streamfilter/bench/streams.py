@@ -8,6 +8,7 @@ served if 99 % of their frames are done before the next is due.
 from __future__ import annotations
 
 import multiprocessing
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -35,6 +36,7 @@ THREADS, PROCESSES = "threads", "processes"
 SERVED = 0.99  # share of frames that are done in time
 _GIVE_UP = 0.5  # seconds behind: this will not recover
 _MOST = 100_000
+_SWITCH_SECONDS = 5e-4  # after which a thread that waits for the interpreter gets it, as in the relay
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,8 @@ class ThreadCrew:
     def __init__(self, job: Job, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers)
         self._servers = [Server(job) for _ in range(workers)]
+        self._switching = sys.getswitchinterval()
+        sys.setswitchinterval(_SWITCH_SECONDS)
 
     def trial(self, shares: Sequence[int], seconds: float) -> list[list[float]]:
         """See :class:`Crew`."""
@@ -152,6 +156,7 @@ class ThreadCrew:
 
     def close(self) -> None:
         """End the threads."""
+        sys.setswitchinterval(self._switching)
         self._pool.shutdown()
         for server in self._servers:
             server.close()
