@@ -70,13 +70,18 @@ def memory_mb() -> tuple[float, float] | None:
     """Resident memory of this process now and at its peak, in MB; None where the system does not say."""
     if sys.platform == "win32":
         return None
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: there a process inherits the peak of the one that started it.
+        lines = status.read_text(encoding="utf-8").splitlines()
+        sizes = {name: value for name, _, value in (line.partition(":") for line in lines)}
+        now, peak = (int(sizes[name].split()[0]) * 1024 / 1e6 for name in ("VmRSS", "VmHWM"))
+        return round(now, 1), round(peak, 1)
     import resource
 
     unit = 1 if sys.platform == "darwin" else 1024
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e6
-    pages = Path("/proc/self/statm")
-    now = int(pages.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if pages.exists() else peak
-    return round(now, 1), round(peak, 1)
+    return round(peak, 1), round(peak, 1)
 
 
 def _cpu() -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from streamfilter.bench.chain import STAGES, Chain
 from streamfilter.bench.cli import main
 from streamfilter.bench.footage import FORMATS, SIZES, Size, footage, frame_of
 from streamfilter.bench.gpu import ABSENT, Gpu
+from streamfilter.bench.machine import memory_mb
 from streamfilter.bench.results import load_results
 from streamfilter.bench.streams import FILTER, THREADS, Job, ProcessCrew, ThreadCrew, Trial, most_streams
 from streamfilter.config import FilterSettings
@@ -68,6 +71,17 @@ def test_the_command_is_installed_by_its_name() -> None:
     assert {"matplotlib", "nvidia-ml-py"} == {
         line.partition(">")[0] for line in project["optional-dependencies"]["bench"]
     }
+
+
+def test_a_processs_peak_is_its_own_not_that_of_who_started_it() -> None:
+    here = memory_mb()
+    if here is None:
+        pytest.skip("this system does not say")
+    ballast = np.ones(40_000_000)  # 320 MB
+    code = "from streamfilter.bench.machine import memory_mb; print(*memory_mb())"
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    now, peak = map(float, said.stdout.split())
+    assert now <= peak < ballast.nbytes / 1e6
 
 
 def test_stages_of_every_frame_add_up_to_the_whole() -> None:
