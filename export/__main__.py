@@ -9,11 +9,13 @@ from pathlib import Path
 
 import torch
 
-from export.build import build_artifact
+from export.build import add_serving, build_artifact
+from export.rebuild import rebuild
 from model.checkpoint import load, network_of, settings_of, table_of
 from model.configuration import load_settings
 from model.physiolatent import PhysioLatent
 from model.text import conditioning_table, make_encoder
+from streamfilter.artifact import load_artifact
 from streamfilter.errors import PhysioCamError
 
 MASKING = 0.0015
@@ -26,6 +28,13 @@ def main(argv: list[str] | None = None) -> int:
     source.add_argument("--checkpoint", type=Path, help="best.pt or last.pt of a training run")
     source.add_argument(
         "--untrained", type=Path, metavar="TOML", help="these settings' network with its learned part at zero"
+    )
+    source.add_argument(
+        "--artifact",
+        type=Path,
+        metavar="DIR",
+        help="an artifact whose checkpoint is gone: its network comes back from step.onnx, which stays as it "
+        "is, and serving.onnx is made anew",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifact, replaced if there")
     parser.add_argument("--name", default="default")
@@ -49,12 +58,18 @@ def main(argv: list[str] | None = None) -> int:
     except PhysioCamError as problem:
         print(f"export: {problem}", file=sys.stderr)
         return problem.exit_code
+    reference = "torch" if arguments.artifact is None else "step.onnx"
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
-    print(f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from torch {error:.1e} of the gain")
+    print(
+        f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from {reference} {error:.1e} of the gain"
+    )
     return 0
 
 
 def _export(arguments: argparse.Namespace) -> float:
+    if arguments.artifact is not None:
+        artifact = load_artifact(arguments.artifact)
+        return add_serving(artifact, rebuild(artifact), arguments.out)
     training: dict[str, object] = {"commit": _commit()}
     measured: dict[str, object] = {}
     if arguments.checkpoint is not None:

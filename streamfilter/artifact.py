@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from streamfilter.contract import CONDITIONING, MANIFEST, STEP_GRAPH, TEXT, Manifest
+from streamfilter.contract import CONDITIONING, MANIFEST, SERVING_GRAPH, STEP_GRAPH, TEXT, Manifest
 from streamfilter.errors import ArtifactError, UsageError
 from streamfilter.manifest import check_manifest, format_manifest, parse_manifest
 
@@ -41,12 +41,14 @@ class Conditioning:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
-    """A checked artifact. ``graph`` is the content of ``step.onnx`` whose hash was verified."""
+    """A checked artifact. ``graph`` is the content of ``step.onnx`` whose hash was verified, ``serving`` that
+    of ``serving.onnx``, or None where the artifact has none."""
 
     path: Path
     manifest: Manifest
     conditioning: Conditioning
     graph: bytes = field(repr=False)
+    serving: bytes | None = field(repr=False, default=None)
 
     def text(self, bpm: float) -> npt.NDArray[np.float32]:
         """The embedding of a heart rate, (1, D) float32, interpolated linearly between the grid's rates.
@@ -86,7 +88,7 @@ def load_artifact(path: Path | None = None) -> Artifact:
     contents = {name: _read_verified(folder, name, digest) for name, digest in manifest.files.items()}
     conditioning = _parse_conditioning(contents[CONDITIONING], folder / CONDITIONING)
     _check_conditioning(conditioning, manifest, folder)
-    return Artifact(folder, manifest, conditioning, contents[STEP_GRAPH])
+    return Artifact(folder, manifest, conditioning, contents[STEP_GRAPH], contents.get(SERVING_GRAPH))
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> Manifest:

@@ -23,7 +23,7 @@ from streamfilter.engine.base import (
 from streamfilter.errors import ArtifactError, EngineError
 
 PROVIDER = "CPUExecutionProvider"
-_DTYPES = {
+DTYPES = {
     "tensor(float)": "float32",
     "tensor(float16)": "float16",
     "tensor(int64)": "int64",
@@ -45,14 +45,8 @@ class OnnxRuntimeEngine:
         """Load the graph. Raises EngineError where ONNX Runtime refuses it, ArtifactError where it is not
         the graph that the manifest promises."""
         self.reason = reason
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = threads
-        options.inter_op_num_threads = 1
-        options.log_severity_level = 3
-        # Between two frames of a camera a spinning thread would burn a core that the call needs.
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         try:
-            session = ort.InferenceSession(artifact.graph, options, providers=[PROVIDER])
+            session = ort.InferenceSession(artifact.graph, cpu_options(threads), providers=[PROVIDER])
         except Exception as error:  # the binding raises a dozen unrelated classes
             raise EngineError(f"ONNX Runtime cannot load {artifact.path / 'step.onnx'}: {error}") from error
         if session.get_providers()[0] != PROVIDER:
@@ -102,9 +96,20 @@ class OnnxRuntimeEngine:
         }
 
 
+def cpu_options(threads: int) -> ort.SessionOptions:
+    """A session that leaves the other cores to camera and call."""
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    # Between two frames of a camera a spinning thread would burn a core that the call needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
 def _spec(node: Any) -> TensorSpec:
     if not all(isinstance(side, int) for side in node.shape):
         raise ArtifactError(
             f"tensor {node.name!r} of step.onnx has no fixed shape: export the artifact again"
         )
-    return TensorSpec(node.name, tuple(node.shape), _DTYPES.get(node.type, node.type))
+    return TensorSpec(node.name, tuple(node.shape), DTYPES.get(node.type, node.type))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from streamfilter.artifact import Artifact
-from streamfilter.engine.base import Engine
+from streamfilter.engine.base import Engine, frame_inputs
+from streamfilter.engine.serving import ServingEngine
 from streamfilter.errors import EngineError, UsageError
 
 AUTO = "auto"
@@ -46,6 +47,10 @@ def open_engine(artifact: Artifact, name: str = AUTO, threads: int = 1) -> Engin
 def _open_ort(artifact: Artifact, threads: int, reason: str) -> Engine:
     from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
 
+    if artifact.serving is not None:
+        from streamfilter.engine.onnxruntime_serving import OrtRunner
+
+        return ServingEngine(OrtRunner(artifact, threads), frame_inputs(artifact.manifest.inputs), reason)
     return OnnxRuntimeEngine(artifact, threads, reason)
 
 
