@@ -189,7 +189,8 @@ def test_wanted_pulse_has_the_rate_that_was_asked_for() -> None:
 
 
 def test_settings_files_load_and_survive_a_round_trip() -> None:
-    for path in sorted(SETTINGS.glob("*.toml")):
+    # The other files of that folder are model.reference's, which has settings of its own.
+    for path in (*sorted(SETTINGS.glob("stream*.toml")), SETTINGS / "reference.toml"):
         settings = load_settings(path)
         assert from_table(settings.to_table()) == settings
 

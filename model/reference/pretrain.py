@@ -207,6 +207,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         return Interrupted.exit_code
+    finally:  # of the whole process, whose caller may count on small numbers
+        torch.set_flush_denormal(False)
     return 0
 
 

@@ -58,7 +58,6 @@ def _train(options: argparse.Namespace) -> None:
     if (options.out / LAST).exists() and not options.resume:
         raise UsageError(f"{options.out} holds a run already: add --resume, or choose another folder")
     torch.set_num_threads(max(1, options.threads))
-    torch.set_flush_denormal(True)
     encoder = make_encoder(settings.text.encoder, settings.text.folder)
     trainer = Trainer(
         settings,
@@ -70,7 +69,11 @@ def _train(options: argparse.Namespace) -> None:
         resume=options.resume,
         cpu=options.cpu,
     )
-    trainer.run(options.max_minutes)
+    torch.set_flush_denormal(True)
+    try:
+        trainer.run(options.max_minutes)
+    finally:  # of the whole process, whose caller may count on small numbers
+        torch.set_flush_denormal(False)
 
 
 if __name__ == "__main__":

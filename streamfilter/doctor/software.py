@@ -30,7 +30,7 @@ PACKAGES = (
     Package("numpy", "numpy", (2, 0)),
     Package("opencv-python-headless", "cv2", (4, 10)),
     Package("av", "av", (17,)),
-    Package("onnxruntime", "onnxruntime", (1, 20)),
+    Package("onnxruntime", "onnxruntime", (1, 21)),
     Package("pyvirtualcam", "pyvirtualcam", (0, 13)),
     Package("platformdirs", "platformdirs", (4, 3)),
     Package("aiohttp", "aiohttp", (3, 10)),
