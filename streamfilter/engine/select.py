@@ -15,7 +15,7 @@ OPENVINO = "openvino"
 ENGINE_NAMES = (AUTO, ONNXRUNTIME, OPENVINO)
 
 # ONNX Runtime runs this small graph as fast as OpenVINO, opens it several times faster, and is always there
-# (scripts/benchmark_filter.py --engine …).
+# (physio-bench compares them).
 PREFERRED = ONNXRUNTIME
 PREFERRED_REASON = "as fast as any on this graph, and the quickest to start"
 
