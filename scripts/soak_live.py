@@ -200,6 +200,7 @@ def soak(minutes: float, slow: float, engine: str) -> dict[str, object]:
         "latency_slope_ms_per_minute": None if slope is None else round(slope, 3),
         "cpu_share_of_one_core": round((last.cpu - first.cpu) / (last.seconds - first.seconds), 3),
         "resident_mb": round(last.resident, 1),
+        "resident_mb_by_minute": [round(one.resident, 1) for one in samples[::60]],
         "resident_growth_percent": round(100 * (last.resident / quarter - 1), 2),
         "true_bpm": status.pulse.true,
         "shown_bpm": status.pulse.shown,
