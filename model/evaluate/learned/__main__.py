@@ -27,6 +27,8 @@ from model.rivals.physnet import published_physnet
 from model.rivals.privacy_phys import PrivacyPhys
 from model.rivals.protocol import Rival
 from model.rivals.pulse_edit import PulseEdit
+from model.rivals.reference import ReferenceRival
+from model.rivals.region_edit import RegionEdit
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import SourceError, UsageError
 
@@ -55,6 +57,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     )
     parser.add_argument("--seconds", type=float, default=20.0, help="read of each synthetic clip")
     parser.add_argument("--models", default=",".join(LEARNED), help="learned estimators (comma)")
+    parser.add_argument("--reference", type=Path, help="a checkpoint of model.reference.train, also compared")
     parser.add_argument(
         "--no-learned", action="store_true", help="neither learned estimators nor Privacy-Phys"
     )
@@ -77,8 +80,13 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     artifact = None if options.artifact == "default" else Path(options.artifact)
     manifest = load_artifact(artifact).manifest
     name, direction = name_of(manifest), manifest.pulse_direction
-    rivals: dict[str, Rival] = {"pulse-edit": PulseEdit(direction)}
-    readers, notes = {}, []
+    rivals: dict[str, Rival] = {"pulse-edit": PulseEdit(), "region-edit": RegionEdit(direction)}
+    readers, notes, about = {}, [], ""
+    if options.reference is None:
+        notes.append("reference: the paper's own setting takes a trained checkpoint (--reference)")
+    else:
+        rivals["reference"] = ReferenceRival.load(options.reference)
+        about = hashlib.sha256(options.reference.read_bytes()).hexdigest()
     with ExitStack() as held:
         if not options.no_learned:
             process = held.enter_context(EstimatorProcess(worker_python()))
@@ -88,7 +96,9 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         code = _code()
         results, start = [], time.monotonic()
         for spec in specs_of(options):
-            mark = hashlib.sha256(repr((spec.key(), code, name, sorted(rivals), sorted(readers))).encode())
+            mark = hashlib.sha256(
+                repr((spec.key(), code, name, sorted(rivals), about, sorted(readers))).encode()
+            )
             kept = options.cache / "results" / f"{spec.name}-{mark.hexdigest()[:16]}.json"
             try:
                 results.append(_measured(spec, setup, kept, options.cache))

@@ -17,18 +17,19 @@ Result = dict[str, Any]
 
 SANE_BPM = 3.0  # an estimator "reads" a clip whose true rate it finds in the input to within this
 MISLED_BPM = 1.5
-EDITORS = ("none", "band-stop", "streaming", "pulse-edit", "privacy-phys")
+EDITORS = ("none", "band-stop", "streaming", "pulse-edit", "region-edit", "privacy-phys", "reference")
 OURS = "streaming"
 
 INTRO = """Written by `{command}` at {commit}; artifact {artifact}. {count} clips: {names}.
 
-Every editor gets the same frames and shows the same rate. *band-stop* and *streaming* (the runtime with the
-artifact, live and without look-ahead) write Y, U, V planes; *pulse-edit* (Chen, Liao and Wu 2022) and
-*privacy-phys* (Sun and Li 2022), written from what is known of their papers (`model/rivals`), work offline on
-the whole clip and write 8-bit R, G, B. So each is read twice: from R, G, B as it is, and from the Y, U, V
-that a call would take. *Error* is the mean of the seven classical estimators. Coherence is squared, with the
-true pulse, within 0.2 Hz of its rate; *found* is the share of POS, CHROM, GREEN, PCA that read the true rate
-(± 3 bpm) once the shown one is notched out.
+Every editor gets the same frames and shows the same rate. *band-stop* and *streaming* (the runtime with
+the artifact, live and without look-ahead) write Y, U, V planes. *pulse-edit* (Chen, Liao and Wu 2022),
+*region-edit* (the same idea made strict, our own) and *privacy-phys* (Sun and Li 2022), written from what
+is known of their papers (`model/rivals`), and *reference*, the paper's own setting where a checkpoint is
+given, work offline on the whole clip and write 8-bit R, G, B. So each is read twice: from R, G, B as it
+is, and from the Y, U, V that a call would take. *Error* is the mean of the seven classical estimators.
+Coherence is squared, with the true pulse, within 0.2 Hz of its rate; *found* is the share of POS, CHROM,
+GREEN, PCA that read the true rate (± 3 bpm) once the shown one is notched out.
 """
 
 
