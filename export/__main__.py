@@ -11,12 +11,14 @@ import torch
 
 from export.build import add_serving, build_artifact
 from export.rebuild import rebuild
+from export.window import build_window_artifact
 from model.checkpoint import load, network_of, settings_of, table_of
 from model.configuration import load_settings
 from model.physiolatent import PhysioLatent
+from model.reference.checkpoint import load_trained
 from model.text import conditioning_table, make_encoder
 from streamfilter.artifact import load_artifact
-from streamfilter.errors import PhysioCamError
+from streamfilter.errors import PhysioCamError, UsageError
 
 MASKING = 0.0015
 
@@ -35,6 +37,12 @@ def main(argv: list[str] | None = None) -> int:
         metavar="DIR",
         help="an artifact whose checkpoint is gone: its network comes back from step.onnx, which stays as it "
         "is, and serving.onnx is made anew",
+    )
+    source.add_argument(
+        "--reference",
+        type=Path,
+        metavar="CHECKPOINT",
+        help="last.pt of a run of model.reference.train: an artifact for --mode window (docs/reference.md)",
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifact, replaced if there")
     parser.add_argument("--name", default="default")
@@ -59,10 +67,9 @@ def main(argv: list[str] | None = None) -> int:
         print(f"export: {problem}", file=sys.stderr)
         return problem.exit_code
     reference = "torch" if arguments.artifact is None else "step.onnx"
+    what = "the gain" if arguments.reference is None else "the picture's range"
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
-    print(
-        f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from {reference} {error:.1e} of the gain"
-    )
+    print(f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from {reference} {error:.1e} of {what}")
     return 0
 
 
@@ -71,6 +78,8 @@ def _export(arguments: argparse.Namespace) -> float:
         artifact = load_artifact(arguments.artifact)
         return add_serving(artifact, rebuild(artifact), arguments.out)
     training: dict[str, object] = {"commit": _commit()}
+    if arguments.reference is not None:
+        return _export_reference(arguments, training)
     measured: dict[str, object] = {}
     if arguments.checkpoint is not None:
         content = load(arguments.checkpoint)
@@ -99,6 +108,22 @@ def _export(arguments: argparse.Namespace) -> float:
         masking=arguments.masking,
         training=training,
         measured=measured,
+    )
+
+
+def _export_reference(arguments: argparse.Namespace, training: dict[str, object]) -> float:
+    stream_only = (
+        arguments.masking != MASKING,
+        arguments.pulse_direction is not None,
+        arguments.residual_scale != 1.0,
+    )
+    if any(stream_only):
+        raise UsageError(
+            "--masking, --pulse-direction and --residual-scale are of the stream editor: leave them out"
+        )
+    name = "reference" if arguments.name == "default" else arguments.name
+    return build_window_artifact(
+        load_trained(arguments.reference), arguments.out, name=name, training=training
     )
 
 

@@ -9,13 +9,22 @@ from __future__ import annotations
 import hashlib
 import io
 import zipfile
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from streamfilter.contract import CONDITIONING, MANIFEST, SERVING_GRAPH, STEP_GRAPH, TEXT, Manifest
+from streamfilter.contract import (
+    CONDITIONING,
+    MANIFEST,
+    SERVING_GRAPH,
+    STEP_GRAPH,
+    TEXT,
+    Manifest,
+    TensorSpec,
+)
 from streamfilter.errors import ArtifactError, UsageError
 from streamfilter.manifest import check_manifest, format_manifest, parse_manifest
 
@@ -38,6 +47,24 @@ class Conditioning:
     bpm: npt.NDArray[np.int64]
     embedding: npt.NDArray[np.float32]
 
+    def text(self, bpm: float, name: str) -> npt.NDArray[np.float32]:
+        """The embedding of a heart rate, (1, D) float32, interpolated linearly between the grid's rates.
+
+        Raises UsageError where ``bpm`` is outside them; ``name`` is the artifact's, for the message.
+        """
+        grid, rows = self.bpm, self.embedding
+        if not grid[0] <= bpm <= grid[-1]:
+            raise UsageError(
+                f"a heart rate of {bpm:g} bpm is outside what the artifact {name!r} can show: "
+                f"choose one from {grid[0]} to {grid[-1]}"
+            )
+        upper = int(np.searchsorted(grid, bpm))
+        if grid[upper] == bpm:
+            return rows[upper : upper + 1].copy()
+        low, high = float(grid[upper - 1]), float(grid[upper])
+        weight = np.float32((bpm - low) / (high - low))
+        return rows[upper - 1 : upper] * (1 - weight) + rows[upper : upper + 1] * weight
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Artifact:
@@ -55,18 +82,7 @@ class Artifact:
 
         Raises UsageError where ``bpm`` is outside the rates that the artifact was trained for.
         """
-        grid, rows = self.conditioning.bpm, self.conditioning.embedding
-        if not grid[0] <= bpm <= grid[-1]:
-            raise UsageError(
-                f"a heart rate of {bpm:g} bpm is outside what the artifact {self.manifest.name!r} can show: "
-                f"choose one from {grid[0]} to {grid[-1]}"
-            )
-        upper = int(np.searchsorted(grid, bpm))
-        if grid[upper] == bpm:
-            return rows[upper : upper + 1].copy()
-        low, high = float(grid[upper - 1]), float(grid[upper])
-        weight = np.float32((bpm - low) / (high - low))
-        return rows[upper - 1 : upper] * (1 - weight) + rows[upper : upper + 1] * weight
+        return self.conditioning.text(bpm, self.manifest.name)
 
 
 def load_artifact(path: Path | None = None) -> Artifact:
@@ -81,13 +97,10 @@ def load_artifact(path: Path | None = None) -> Artifact:
             f"there is no artifact folder at {folder}: "
             + ("reinstall physio-cam" if path is None else "give the folder that holds manifest.json")
         )
-    manifest = parse_manifest(_read(folder, MANIFEST), folder / MANIFEST)
-    for name in REQUIRED_FILES:
-        if name not in manifest.files:
-            raise ArtifactError(f"{folder / MANIFEST} does not list {name}: export the artifact again")
-    contents = {name: _read_verified(folder, name, digest) for name, digest in manifest.files.items()}
-    conditioning = _parse_conditioning(contents[CONDITIONING], folder / CONDITIONING)
-    _check_conditioning(conditioning, manifest, folder)
+    manifest = parse_manifest(read_file(folder, MANIFEST), folder / MANIFEST)
+    contents = read_files(folder, manifest.files, REQUIRED_FILES)
+    conditioning = parse_conditioning(contents[CONDITIONING], folder / CONDITIONING)
+    check_conditioning(conditioning, manifest.bpm_grid, manifest.inputs, folder)
     return Artifact(folder, manifest, conditioning, contents[STEP_GRAPH], contents.get(SERVING_GRAPH))
 
 
@@ -100,16 +113,35 @@ def write_manifest(folder: Path, manifest: Manifest) -> Manifest:
     contradicts the contract.
     """
     names = dict.fromkeys((*REQUIRED_FILES, *manifest.files))
-    digests = {name: hashlib.sha256(_read(folder, name)).hexdigest() for name in names}
-    complete = replace(manifest, files=digests)
+    complete = replace(manifest, files=digests_of(folder, names))
     check_manifest(complete, folder / MANIFEST)
-    staged = folder / (MANIFEST + ".part")
-    staged.write_text(format_manifest(complete), encoding="utf-8")
-    staged.replace(folder / MANIFEST)
+    write_whole(folder / MANIFEST, format_manifest(complete))
     return complete
 
 
-def _read(folder: Path, name: str) -> bytes:
+def digests_of(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """The sha256 of each file of ``folder``. Raises ArtifactError where one is missing."""
+    return {name: hashlib.sha256(read_file(folder, name)).hexdigest() for name in names}
+
+
+def write_whole(path: Path, content: str) -> None:
+    """Write a text file that appears whole or not at all."""
+    staged = path.with_name(path.name + ".part")
+    staged.write_text(content, encoding="utf-8")
+    staged.replace(path)
+
+
+def read_files(folder: Path, digests: Mapping[str, str], required: Iterable[str]) -> dict[str, bytes]:
+    """The contents of the files that a manifest lists. Raises ArtifactError where a ``required`` one is not
+    listed, or one is missing or has another sha256."""
+    for name in required:
+        if name not in digests:
+            raise ArtifactError(f"{folder / MANIFEST} does not list {name}: export the artifact again")
+    return {name: _read_verified(folder, name, digest) for name, digest in digests.items()}
+
+
+def read_file(folder: Path, name: str) -> bytes:
+    """The content of a file of an artifact. Raises ArtifactError where it cannot be read."""
     try:
         return (folder / name).read_bytes()
     except FileNotFoundError:
@@ -123,13 +155,14 @@ def _read(folder: Path, name: str) -> bytes:
 
 
 def _read_verified(folder: Path, name: str, digest: str) -> bytes:
-    content = _read(folder, name)
+    content = read_file(folder, name)
     if hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactError(f"{folder / name} is damaged (wrong sha256): copy or export the artifact again")
     return content
 
 
-def _parse_conditioning(content: bytes, source: Path) -> Conditioning:
+def parse_conditioning(content: bytes, source: Path) -> Conditioning:
+    """Read ``conditioning.npz``. Raises ArtifactError where its arrays are not what they should be."""
     try:
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
             bpm, embedding = arrays["bpm"], arrays["embedding"]
@@ -149,12 +182,15 @@ def _parse_conditioning(content: bytes, source: Path) -> Conditioning:
     return Conditioning(bpm.astype(np.int64), embedding)
 
 
-def _check_conditioning(conditioning: Conditioning, manifest: Manifest, folder: Path) -> None:
-    if tuple(conditioning.bpm.tolist()) != manifest.bpm_grid:
+def check_conditioning(
+    conditioning: Conditioning, bpm_grid: tuple[int, ...], inputs: tuple[TensorSpec, ...], folder: Path
+) -> None:
+    """Raise ArtifactError where the embeddings do not fit the manifest's rates or the graph's input."""
+    if tuple(conditioning.bpm.tolist()) != bpm_grid:
         raise ArtifactError(
             f"{folder}: {CONDITIONING} and {MANIFEST} differ in their heart rates: export it again"
         )
-    wanted = next(spec.shape for spec in manifest.inputs if spec.name == TEXT)
+    wanted = next(spec.shape for spec in inputs if spec.name == TEXT)
     if wanted != (1, conditioning.embedding.shape[1]):
         raise ArtifactError(
             f"{folder}: embeddings have {conditioning.embedding.shape[1]} numbers, the graph takes {wanted}: "

@@ -9,10 +9,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 FORMAT_VERSION = 1
+WINDOW_KIND = "window"  # in a window editor's manifest (streamfilter/window/); a stream editor's has no kind
 MANIFEST = "manifest.json"
 STEP_GRAPH = "step.onnx"
 CONDITIONING = "conditioning.npz"
 SERVING_GRAPH = "serving.onnx"  # optional: the same step for many streams at once, see export/serving.py
+DEVICE_GRAPH = "device.onnx"  # optional: the same for a GPU that keeps the state, see export/device/graph.py
 
 CROP = "crop"  # (1, 3, S, S) float32: R, G, B of the face's box, 0..1, unrounded
 TEXT = "text"  # (1, D) float32: frozen embedding of the wanted heart rate
@@ -23,8 +25,9 @@ DT = "dt"  # (1, 1) float32: seconds since the previous step of this stream
 GAIN = "gain"  # (1, 3, S, S) float32: relative change of R, G, B; out = in * (1 + gain)
 STATE_PREFIX = "state."
 NEXT_PREFIX = "next."
-# In the serving graph only, where every first axis is the batch:
-FRAME = "frame"  # (B,) int64: steps that the stream has done
+# In the serving and the device graph only, where every first axis is the batch:
+FRAME = "frame"  # (B,) int64: steps that the stream has done; device graph: HOLD leaves its state as it is
+HOLD = -1
 RING_PREFIX = "ring."  # the past, oldest overwritten first: read by the graph, written by the engine
 ROW_PREFIX = "row."  # this step's entry of the ring of that name: size 1 along the ring's axis
 

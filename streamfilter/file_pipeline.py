@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections import Counter
-from collections.abc import Callable
+from collections import Counter, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
@@ -13,7 +13,14 @@ from streamfilter.capture import open_source
 from streamfilter.capture.source import Source
 from streamfilter.errors import EngineError
 from streamfilter.frame import Frame
-from streamfilter.frame_filter import FILTER_FAILED, FrameFilter, check_result
+from streamfilter.frame_filter import (
+    FILTER_FAILED,
+    AtOnce,
+    DelayedFilter,
+    FilteredFrame,
+    FrameFilter,
+    check_result,
+)
 from streamfilter.shield import shield_frame
 from streamfilter.sinks import check_sink, open_sink
 from streamfilter.sinks.codec_settings import CodecSettings
@@ -79,21 +86,45 @@ class RunReport:
 
 
 class _FailClosed:
-    """Calls the filter; whatever goes wrong there, a card leaves and never the camera's frame."""
+    """Calls the filter; whatever goes wrong there, a card leaves and never the camera's frame.
 
-    def __init__(self, frame_filter: FrameFilter) -> None:
+    Every frame that goes in comes out once, edited or as a card, in order.
+    """
+
+    def __init__(self, frame_filter: DelayedFilter) -> None:
         self._filter = frame_filter
+        # One fault costs all frames that the filter holds: two in a row, and it will not recover.
+        self._limit = MAX_CONSECUTIVE_FAILURES + 2 * frame_filter.delay
+        self._held: deque[Frame] = deque()
         self._consecutive = 0
         self.failure: str | None = None
         self.most_faces = 0
         self.frames_with_faces = 0
         self.reasons: Counter[str] = Counter()
 
-    def __call__(self, frame: Frame) -> Frame:
+    def __call__(self, frame: Frame) -> Iterator[Frame]:
+        """What may leave once ``frame`` has come."""
+        self._held.append(frame)
+        return self._safe(lambda: self._filter.push(frame))
+
+    def finish(self) -> Iterator[Frame]:
+        """What is left when no further frame comes."""
+        yield from self._safe(self._filter.finish)
+        yield from self._lost(ValueError("the filter kept frames for itself"))
+
+    def _safe(self, ask: Callable[[], Sequence[FilteredFrame]]) -> Iterator[Frame]:
         try:
-            result = self._filter.process(frame)
+            results = ask()
+        except Exception as error:  # noqa: BLE001  # any fault at all must end in cards, not in raw frames
+            yield from self._lost(error)
+            return
+        for result in results:
+            yield self._checked(result, self._held.popleft())
+
+    def _checked(self, result: FilteredFrame, frame: Frame) -> Frame:
+        try:
             check_result(result, frame)
-        except Exception as error:  # noqa: BLE001  # any fault at all must end in a card, not in a raw frame
+        except Exception as error:  # noqa: BLE001  # as above
             return self._failed(frame, error)
         self._consecutive = 0
         self.most_faces = max(self.most_faces, result.faces)
@@ -102,12 +133,16 @@ class _FailClosed:
             self.reasons[result.shielded] += 1
         return result.frame
 
+    def _lost(self, error: Exception) -> Iterator[Frame]:
+        while self._held:
+            yield self._failed(self._held.popleft(), error)
+
     def _failed(self, frame: Frame, error: Exception) -> Frame:
         self._consecutive += 1
         self.reasons[FILTER_FAILED] += 1
         said = f"{type(error).__name__}: {error}"
         self.failure = self.failure or said
-        if self._consecutive >= MAX_CONSECUTIVE_FAILURES:
+        if self._consecutive >= self._limit:
             raise EngineError(
                 f"the filter failed on {self._consecutive} frames in a row ({said}). No output was written. "
                 "Try another --engine, or check the artifact."
@@ -117,22 +152,25 @@ class _FailClosed:
 
 def filter_file(
     settings: FileSettings,
-    make_filter: Callable[[], FrameFilter],
+    make_filter: Callable[[], FrameFilter | DelayedFilter],
     progress: Callable[[Progress], None],
     stop: Callable[[], bool],
 ) -> RunReport:
     """Filters ``settings.input`` into ``settings.output``.
 
     ``make_filter`` is called once, after the input has been opened. ``progress`` is called after each frame.
-    When ``stop`` turns true, the output ends with the last frame written and is whole.
+    When ``stop`` turns true, the output ends with the last frame written and is whole; frames that the filter
+    still holds do not leave.
 
-    An exception of the filter costs its frame, which is shown as a card; 30 in a row raise EngineError.
+    An exception of the filter costs the frames that it holds, which are shown as cards; 30 in a row, and of a
+    filter with a delay twice that delay more, raise EngineError.
     Raises UsageError, SourceError, SinkError, ArtifactError and EngineError; after each of them, and after
     any other exception, nothing is left at the output, and what was there before is untouched.
     """
     check_sink(settings.output, settings.input, settings.codec, settings.overwrite)
     with open_source(settings.input, settings.folder_fps) as source:
-        frame_filter = make_filter()
+        made = make_filter()
+        frame_filter = made if isinstance(made, DelayedFilter) else AtOnce(made)
         try:
             sink = open_sink(settings.output, source.info, settings.codec, settings.overwrite)
             try:
@@ -147,7 +185,7 @@ def filter_file(
 def _run(
     settings: FileSettings,
     source: Source,
-    frame_filter: FrameFilter,
+    frame_filter: DelayedFilter,
     sink: Sink,
     progress: Callable[[Progress], None],
     stop: Callable[[], bool],
@@ -157,6 +195,15 @@ def _run(
     changes = list(settings.schedule)
     first_seconds: float | None = None
     count, stopped = 0, False
+
+    def write(frames: Iterator[Frame]) -> None:
+        nonlocal count
+        for frame in frames:
+            sink.write(frame)
+            count += 1
+            shielded = guarded.reasons.total()
+            progress(Progress(count, source.info.frames, time.monotonic() - start, shielded))
+
     for frame in source.frames():
         if stop():
             stopped = True
@@ -165,11 +212,9 @@ def _run(
             first_seconds = frame.seconds
         while changes and frame.seconds - first_seconds >= changes[0].seconds:
             frame_filter.set_target(changes.pop(0).bpm)
-        sink.write(guarded(frame))
-        count += 1
-        shielded = guarded.reasons.total()
-        progress(Progress(count, source.info.frames, time.monotonic() - start, shielded))
+        write(guarded(frame))
     if not stopped:
+        write(guarded.finish())
         sink.close()
     elif count:
         sink.finish_early()
@@ -185,6 +230,6 @@ def _run(
         shielded=guarded.reasons.total(),
         reasons=tuple(guarded.reasons.most_common()),
         failure=guarded.failure,
-        notes=(*source.notes, *sink.notes),
+        notes=(*source.notes, *frame_filter.notes, *sink.notes),
         stopped_early=stopped,
     )

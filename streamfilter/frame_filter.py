@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Sequence
+from typing import Protocol, runtime_checkable
 
 from streamfilter.frame import Frame
 
@@ -31,6 +32,53 @@ class FrameFilter(Protocol):
     def set_target(self, bpm: float) -> None: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class DelayedFilter(Protocol):
+    """Edits frames in order of time and gives each back ``delay`` frames after it came.
+
+    Every frame comes back once, in order: by ``push`` of a later one, the last ones by ``finish``. An
+    exception means that all frames still held are lost; the next one begins anew.
+    """
+
+    @property
+    def delay(self) -> int: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What the user should know once the run is over."""
+        ...
+
+    def push(self, frame: Frame) -> Sequence[FilteredFrame]: ...
+
+    def finish(self) -> Sequence[FilteredFrame]: ...
+
+    def set_target(self, bpm: float) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class AtOnce:
+    """A ``FrameFilter`` as a ``DelayedFilter`` without a delay."""
+
+    delay = 0
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, frame_filter: FrameFilter) -> None:
+        self._filter = frame_filter
+
+    def push(self, frame: Frame) -> Sequence[FilteredFrame]:
+        return (self._filter.process(frame),)
+
+    def finish(self) -> Sequence[FilteredFrame]:
+        return ()
+
+    def set_target(self, bpm: float) -> None:
+        self._filter.set_target(bpm)
+
+    def close(self) -> None:
+        self._filter.close()
 
 
 def check_result(result: FilteredFrame, frame: Frame) -> None:

@@ -42,7 +42,8 @@ _EXIT_CODES = (
 # Settings that the filter of files takes too; the others are of cameras.
 OF_FILTER = ("hr_variability", "beyond_face", "engine", "artifact", "threads", "max_faces", "seed")
 _OF_FILES = frozenset({"hr", "output", "fps", "quiet", *OF_FILTER})
-_FILES_ONLY = ("overwrite", "lossless", "crf")
+_FILES_ONLY = ("overwrite", "lossless", "crf", "mode", "window_hop")
+STREAM, WINDOW = MODES = ("stream", "window")
 _LIVE_ONLY = ("duration", "wait")
 
 
@@ -55,7 +56,8 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     if options.input is None:
         for name in _FILES_ONLY:
             if getattr(options, name) not in (None, False):
-                raise UsageError(f"--{name} is for files: give --input, the video to filter")
+                flag = name.replace("_", "-")
+                raise UsageError(f"--{flag} is for files: give --input, the video to filter")
         return options
     for word in flags_of(options):
         if word not in _OF_FILES:
@@ -103,6 +105,19 @@ def build_parser() -> argparse.ArgumentParser:
         type=int,
         metavar="N",
         help="quality of H.264 (0..51) or VP9 (0..63), less is better; too high erases the pulse",
+    )
+    files.add_argument(
+        "--mode",
+        choices=MODES,
+        help="stream: frame by frame (default); window: many frames at once, as the paper, with a window "
+        "editor's --artifact (docs/reference.md)",
+    )
+    files.add_argument(
+        "--window-hop",
+        type=int,
+        metavar="N",
+        help="window mode: frames from one window to the next, 1 to the window's length; what is left of it "
+        "overlaps and is cross-faded (default: three quarters)",
     )
     parser.add_argument("--debug", action="store_true", help="show where in the program an error arose")
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")

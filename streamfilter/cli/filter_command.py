@@ -8,14 +8,14 @@ from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
 
-from streamfilter.cli.arguments import OF_FILTER
+from streamfilter.cli.arguments import OF_FILTER, WINDOW
 from streamfilter.cli.interrupt import stop_on_interrupt
 from streamfilter.cli.progress import ProgressBar
 from streamfilter.cli.schedule import parse_schedule
 from streamfilter.config import FilterSettings
 from streamfilter.errors import Interrupted, UsageError
 from streamfilter.file_pipeline import FileSettings, RunReport, filter_file
-from streamfilter.frame_filter import FrameFilter
+from streamfilter.frame_filter import DelayedFilter, FrameFilter
 from streamfilter.live.setting_keys import BY_WORD, read_text
 from streamfilter.live.settings_flags import flags_of
 from streamfilter.sinks.codec_settings import CodecSettings
@@ -39,10 +39,20 @@ def run_filter(options: argparse.Namespace) -> int:
         overwrite=options.overwrite,
         folder_fps=_rate(str(given["fps"])) if "fps" in given else None,
     )
+    windowed = options.mode == WINDOW
+    if options.window_hop is not None and not windowed:
+        raise UsageError("--window-hop is of the window mode: add --mode window, or leave it out")
     engines: list[str] = []
 
-    def make_filter() -> FrameFilter:
-        from streamfilter.face_filter import build_filter  # here: the engine is loaded for a run only
+    def make_filter() -> FrameFilter | DelayedFilter:
+        # Imported here: an engine is loaded for a run only.
+        if windowed:
+            from streamfilter.window.face_filter import build_window_filter
+
+            window_filter = build_window_filter(filter_settings, options.window_hop)
+            engines.append(window_filter.engine.name)
+            return window_filter
+        from streamfilter.face_filter import build_filter
 
         video_filter = build_filter(filter_settings)
         engines.append(video_filter.engine.name)

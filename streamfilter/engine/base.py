@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
-from streamfilter.contract import NEXT_PREFIX, STATE_PREFIX, STEP_INPUTS, TensorSpec
+from streamfilter.contract import NEXT_PREFIX, STATE_PREFIX, STEP_GRAPH, STEP_INPUTS, TensorSpec
 from streamfilter.errors import ArtifactError, EngineError
 
 Gain = npt.NDArray[np.float32]
@@ -76,14 +76,16 @@ def check_gain(gain: Gain) -> None:
         raise EngineError("the editor's output is not finite; restart the stream with a fresh state")
 
 
-def check_graph(actual: Iterable[TensorSpec], promised: tuple[TensorSpec, ...], what: str) -> None:
+def check_graph(
+    actual: Iterable[TensorSpec], promised: tuple[TensorSpec, ...], what: str, file: str = STEP_GRAPH
+) -> None:
     """Raise ArtifactError unless the graph's tensors are those that the manifest promises."""
     graph = {spec.name: spec for spec in actual}
     manifest = {spec.name: spec for spec in promised}
     for name in sorted(graph.keys() | manifest.keys()):
         if graph.get(name) != manifest.get(name):
             raise ArtifactError(
-                f"the {what} {name!r} is {_describe(graph.get(name))} in step.onnx and "
+                f"the {what} {name!r} is {_describe(graph.get(name))} in {file} and "
                 f"{_describe(manifest.get(name))} in manifest.json: export the artifact again"
             )
 
