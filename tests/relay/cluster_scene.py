@@ -6,7 +6,6 @@ import asyncio
 import json
 import subprocess
 import sys
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass, field, replace
@@ -22,7 +21,7 @@ from streamfilter.relay.cluster.shown_room import ShownRoom
 from streamfilter.relay.cluster.videoroom import Membership, RoomKeeper, Subscription
 from streamfilter.relay.media.guards import DatagramGuard
 from tests.relay.janus_process import TOKEN_SECRET, JanusProcess, running_janus
-from tests.relay.media_peers import Seen, new_peer, watch
+from tests.relay.media_peers import Seen, new_peer, until, watch
 
 SECRET = "the relay's secret of these tests, long enough"
 ROOT = Path(__file__).resolve().parents[2]
@@ -113,7 +112,7 @@ class Cluster:
         shown = ShownRoom(session, self.keys, room)
         await shown.join()
         viewer = Viewer(session, shown, Seen())
-        await until(lambda: shown.feed, 5.0)
+        await until(lambda: shown.feed)
         viewer.subscription, offer = await shown.view()
         answer = await self.answer(offer, viewer.seen)
         await viewer.subscription.start(answer)
@@ -158,13 +157,3 @@ async def cluster(folder: Path) -> AsyncIterator[Cluster]:
                 process.wait(10)
             await asyncio.gather(*(session.close() for session in made.sessions))
             await server.stop()
-
-
-async def until(true: object, seconds: float) -> float:
-    """Waits until ``true()``; the moment. Fails after ``seconds``."""
-    assert callable(true)
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not happen in time"
-        await asyncio.sleep(0.01)
-    return time.monotonic()

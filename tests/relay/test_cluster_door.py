@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from aiortc import RTCSessionDescription
@@ -11,9 +12,9 @@ from aiortc import RTCSessionDescription
 from streamfilter.relay.cluster.door import Door
 from streamfilter.relay.ports import Role
 from streamfilter.relay.security.tokens import Tokens
-from tests.relay.cluster_scene import SECRET, cluster, until
+from tests.relay.cluster_scene import SECRET, cluster
 from tests.relay.janus_process import need_janus
-from tests.relay.media_peers import Camera, Seen
+from tests.relay.media_peers import WITHIN, Camera, Seen, until
 
 ROOM = "visit"
 
@@ -24,7 +25,7 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
     async def scene() -> None:
         async with cluster(tmp_path) as parts, aiohttp.ClientSession() as http:
             parts.start_worker("one")
-            await until(parts.front.live, 20.0)
+            await until(parts.front.live)
             tokens = Tokens(SECRET.encode())
             januses = {one.server.name: one.server for one in (parts.a, parts.b)}
             door = Door(januses, "b", parts.keys, tokens, [parts.server.url])
@@ -43,33 +44,36 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
                 async with http.request(method, base + path, headers=headers, data=body) as response:
                     return response.status, await response.text(), response.headers.get("Location", "")
 
+            async def served(*request: Any) -> tuple[int, str, str]:
+                """Asks again while told to: the front listens first, then a worker makes the room."""
+                async with asyncio.timeout(WITHIN):
+                    while (answered := await send(*request))[0] == 503:
+                        await asyncio.sleep(0.2)
+                    return answered
+
             peer = parts.peer()
             peer.addTransceiver(Camera(), direction="sendonly")
             offer = await parts.described(peer, await peer.createOffer())
             for headers, status in ((viewer, 403), (other, 403), ({"Content-Type": "application/sdp"}, 401)):
                 assert (await send("POST", f"/whip/{ROOM}?hr=80", headers, offer))[0] == status
             assert (await send("POST", f"/whip/{ROOM}?hr=500", patient, offer))[0] == 400
-            await asyncio.sleep(2.0)  # the front listens
-            status, answer, visit = await send("POST", f"/whip/{ROOM}?hr=80", patient, offer)
+            status, answer, visit = await served("POST", f"/whip/{ROOM}?hr=80", patient, offer)
             assert status == 201
             await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
             seen = Seen()
             assert (await send("POST", f"/view/{ROOM}", patient))[0] == 403
-            status, theirs, location = await send("POST", f"/view/{ROOM}", viewer)
-            while status == 503:
-                await asyncio.sleep(0.2)
-                status, theirs, location = await send("POST", f"/view/{ROOM}", viewer)
+            status, theirs, location = await served("POST", f"/view/{ROOM}", viewer)
             assert status == 201
             assert (await send("PATCH", location, viewer, await parts.answer(theirs, seen)))[0] == 204
-            await until(lambda: seen.last == "edited", 5.0)
+            await until(lambda: seen.last == "edited")
             assert (await send("POST", f"/edit/{ROOM}?hr=hide", patient))[0] == 204
 
             assert (await send("DELETE", visit, viewer))[0] == 403
             assert (await send("DELETE", visit, patient))[0] == 200
-            await until(lambda: seen.last == "card", 5.0)
+            await until(lambda: seen.last == "card")
             assert (await send("DELETE", location, viewer))[0] == 200
-            assert set(seen.since(0.0)) <= {"card", "edited"}
+            assert "raw" not in seen.since(0.0)
             await door.stop()
 
     asyncio.run(scene())

@@ -15,7 +15,7 @@ from aiortc.mediastreams import MediaStreamTrack
 
 from streamfilter.relay.media import AiortcMedia, MediaSettings
 from streamfilter.relay.ports import Role
-from tests.relay.media_peers import MarkFilter, Seen, new_peer, watch
+from tests.relay.media_peers import WITHIN, MarkFilter, Seen, new_peer, watch
 from tests.relay.relay_bench import Bench, relay
 
 
@@ -81,7 +81,7 @@ async def real_relay(
         aioice.ice.get_host_addresses = all_addresses
 
 
-async def until(true: Callable[[], object], seconds: float = 8.0) -> None:
+async def until(true: Callable[[], object], seconds: float = WITHIN) -> None:
     """Waits until ``true``; fails after ``seconds``."""
     end = time.monotonic() + seconds
     while not true():
