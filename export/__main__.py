@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from export.build import add_serving, build_artifact
+from export.build import add_forms, build_artifact
 from export.rebuild import rebuild
 from export.window import build_window_artifact
 from model.checkpoint import load, network_of, settings_of, table_of
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         metavar="DIR",
         help="an artifact whose checkpoint is gone: its network comes back from step.onnx, which stays as it "
-        "is, and serving.onnx is made anew",
+        "is, and serving.onnx and device.onnx are made anew",
     )
     source.add_argument(
         "--reference",
@@ -62,21 +62,20 @@ def main(argv: list[str] | None = None) -> int:
     )
     arguments = parser.parse_args(argv)
     try:
-        error = _export(arguments)
+        said = _export(arguments)
     except PhysioCamError as problem:
         print(f"export: {problem}", file=sys.stderr)
         return problem.exit_code
-    reference = "torch" if arguments.artifact is None else "step.onnx"
-    what = "the gain" if arguments.reference is None else "the picture's range"
     size = sum(file.stat().st_size for file in arguments.out.iterdir())
-    print(f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from {reference} {error:.1e} of {what}")
+    print(f"{arguments.out}: {size / 1e6:.2f} MB, largest difference from {said}")
     return 0
 
 
-def _export(arguments: argparse.Namespace) -> float:
+def _export(arguments: argparse.Namespace) -> str:
     if arguments.artifact is not None:
         artifact = load_artifact(arguments.artifact)
-        return add_serving(artifact, rebuild(artifact), arguments.out)
+        serving, device = add_forms(artifact, rebuild(artifact), arguments.out)
+        return f"step.onnx {serving:.1e} (serving.onnx) and {device:.1e} (device.onnx) of the gain"
     training: dict[str, object] = {"commit": _commit()}
     if arguments.reference is not None:
         return _export_reference(arguments, training)
@@ -99,7 +98,7 @@ def _export(arguments: argparse.Namespace) -> float:
         training |= {"residual_scale": arguments.residual_scale}
     if arguments.pulse_direction is not None:
         network.set_pulse_direction(*arguments.pulse_direction)
-    return build_artifact(
+    error = build_artifact(
         network,
         table,
         arguments.out,
@@ -109,9 +108,10 @@ def _export(arguments: argparse.Namespace) -> float:
         training=training,
         measured=measured,
     )
+    return f"torch {error:.1e} of the gain"
 
 
-def _export_reference(arguments: argparse.Namespace, training: dict[str, object]) -> float:
+def _export_reference(arguments: argparse.Namespace, training: dict[str, object]) -> str:
     stream_only = (
         arguments.masking != MASKING,
         arguments.pulse_direction is not None,
@@ -122,9 +122,10 @@ def _export_reference(arguments: argparse.Namespace, training: dict[str, object]
             "--masking, --pulse-direction and --residual-scale are of the stream editor: leave them out"
         )
     name = "reference" if arguments.name == "default" else arguments.name
-    return build_window_artifact(
+    error = build_window_artifact(
         load_trained(arguments.reference), arguments.out, name=name, training=training
     )
+    return f"torch {error:.1e} of the picture's range"
 
 
 def _commit() -> str:

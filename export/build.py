@@ -10,6 +10,9 @@ from pathlib import Path
 import numpy as np
 import onnx
 
+from export.device.graph import device_graph
+from export.device.parity import TOLERANCE as DEVICE_TOLERANCE
+from export.device.parity import device_parity
 from export.onnx import export_step
 from export.parity import TOLERANCE, parity
 from export.serving import serving_graph
@@ -21,6 +24,7 @@ from streamfilter import contract
 from streamfilter.artifact import Artifact, load_artifact, write_manifest
 from streamfilter.errors import ArtifactError
 
+FORMS = (contract.SERVING_GRAPH, contract.DEVICE_GRAPH)  # the same step, for other engines
 _DTYPES = {int(onnx.TensorProto.FLOAT): "float32", int(onnx.TensorProto.INT64): "int64"}
 
 
@@ -50,7 +54,7 @@ def build_artifact(
                 f"the exported graph differs from the network by {error:.2g}, "
                 f"more than {TOLERANCE:g}: not written"
             )
-        onnx.save_model(serving_graph(network), aside / contract.SERVING_GRAPH)
+        _save_forms(network, aside)
         np.savez_compressed(
             aside / contract.CONDITIONING,
             bpm=np.asarray(table.bpm, np.int64),
@@ -60,7 +64,7 @@ def build_artifact(
         manifest = contract.Manifest(
             format_version=contract.FORMAT_VERSION,
             name=name,
-            files={contract.SERVING_GRAPH: ""},
+            files={contract.SERVING_GRAPH: "", contract.DEVICE_GRAPH: ""},
             crop_size=network.settings.crop,
             context=network.settings.context,
             nominal_fps=30.0,
@@ -75,7 +79,7 @@ def build_artifact(
             licence="Apache-2.0",
         )
         write_manifest(aside, manifest)
-        check_serving(load_artifact(aside))
+        check_forms(load_artifact(aside))
         aside.chmod(0o755)
         if folder.exists():
             shutil.rmtree(folder)
@@ -86,9 +90,9 @@ def build_artifact(
     return error
 
 
-def add_serving(artifact: Artifact, network: PhysioLatent, folder: Path) -> float:
-    """Write a copy of ``artifact`` with its serving graph made anew to ``folder``, which is replaced if it is
-    there and may be the artifact's own, and return the graph's largest difference from
+def add_forms(artifact: Artifact, network: PhysioLatent, folder: Path) -> tuple[float, float]:
+    """Write a copy of ``artifact`` with its serving and device graphs made anew to ``folder``, which is
+    replaced if it is there and may be the artifact's own, and return the graphs' largest differences from
     ``step.onnx``, whose bytes stay as they are. ``network`` is what ``export.rebuild`` gave.
 
     Raises ArtifactError where the graphs differ; what was at ``folder`` before is then untouched.
@@ -98,27 +102,39 @@ def add_serving(artifact: Artifact, network: PhysioLatent, folder: Path) -> floa
         aside = Path(place) / folder.name
         aside.mkdir()
         for name in artifact.manifest.files:
-            if name != contract.SERVING_GRAPH:
+            if name not in FORMS:
                 shutil.copyfile(artifact.path / name, aside / name)
-        onnx.save_model(serving_graph(network), aside / contract.SERVING_GRAPH)
-        files = {**artifact.manifest.files, contract.SERVING_GRAPH: ""}
+        _save_forms(network, aside)
+        files = {**artifact.manifest.files, **dict.fromkeys(FORMS, "")}
         write_manifest(aside, replace(artifact.manifest, files=files))
-        error = check_serving(load_artifact(aside))
+        errors = check_forms(load_artifact(aside))
         if folder.exists():
             shutil.rmtree(folder)
         aside.replace(folder)
-    return error
+    return errors
 
 
-def check_serving(artifact: Artifact) -> float:
-    """The serving graph's largest difference from ``step.onnx``; ArtifactError where it is too large."""
-    error = serving_parity(artifact)
-    if not error < SERVING_TOLERANCE:
-        raise ArtifactError(
-            f"the serving graph differs from step.onnx by {error:.2g}, more than {SERVING_TOLERANCE:g}: "
-            "not written"
-        )
-    return error
+def check_forms(artifact: Artifact) -> tuple[float, float]:
+    """The largest differences of the serving and of the device graph from ``step.onnx``.
+
+    Raises ArtifactError where one is too large.
+    """
+    serving, device = serving_parity(artifact), device_parity(artifact, seconds=5).largest
+    for name, error, tolerance in (
+        (contract.SERVING_GRAPH, serving, SERVING_TOLERANCE),
+        (contract.DEVICE_GRAPH, device, DEVICE_TOLERANCE),
+    ):
+        if not error < tolerance:
+            raise ArtifactError(
+                f"{name} differs from step.onnx by {error:.2g}, more than {tolerance:g}: not written"
+            )
+    return serving, device
+
+
+def _save_forms(network: PhysioLatent, folder: Path) -> None:
+    serving = serving_graph(network)
+    onnx.save_model(serving, folder / contract.SERVING_GRAPH)
+    onnx.save_model(device_graph(serving), folder / contract.DEVICE_GRAPH)
 
 
 def graph_tensors(

@@ -1,6 +1,6 @@
 """The step graph in the form that engines serve: few nodes, any number of streams at once.
 
-It computes what ``export.onnx`` exports (``check_serving`` compares them), from the same parameters, but is
+It computes what ``export.onnx`` exports (``check_forms`` compares them), from the same parameters, but is
 written for speed. One step of one stream is a few million multiply-adds; the exported graph spends most of
 its time on starting its 600 small nodes. Here
 

@@ -30,7 +30,7 @@ def serving_parity(artifact: Artifact, steps: int = STEPS, streams: int = 3, see
         if len(states) < streams and index % 20 == 0:
             states[batch.join()] = alone.init_state()
         active = [slot for slot in states if rng.uniform() < 0.9]
-        frames = {slot: _inputs(artifact, pictures[slot], rng, index) for slot in active}
+        frames = {slot: parity_inputs(artifact, pictures[slot], rng, index) for slot in active}
         found = batch.step(frames)
         for slot in active:
             gain, states[slot] = alone.step(frames[slot], states[slot])
@@ -44,7 +44,10 @@ def _difference(gain: Gain, found: Gain | EngineError) -> float:
     return float(np.abs(gain - found).max())
 
 
-def _inputs(artifact: Artifact, picture: Array, rng: np.random.Generator, index: int) -> dict[str, Array]:
+def parity_inputs(
+    artifact: Artifact, picture: npt.NDArray[np.floating], rng: np.random.Generator, index: int
+) -> dict[str, Array]:
+    """A frame of a moving, pulsing, noisy ``picture``, with the other inputs drawn at random."""
     values = {
         spec.name: 0.002 * rng.standard_normal(spec.shape) for spec in frame_inputs(artifact.manifest.inputs)
     }

@@ -14,7 +14,8 @@ from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.contract import CROP, DT, PHASE
 from streamfilter.engine import Gain, State, open_engine
 from streamfilter.engine.base import frame_inputs
-from streamfilter.engine.batch import BatchEngine, neighbours
+from streamfilter.engine.batch import BatchEngine
+from streamfilter.engine.host_rows import neighbours
 from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
 from streamfilter.engine.onnxruntime_serving import OrtRunner
 from streamfilter.errors import ArtifactError, EngineError, UsageError

@@ -1,4 +1,4 @@
-"""The tensors of a serving graph (``serving.onnx``): what a caller gives, what is swapped, what is a ring."""
+"""The tensors of a serving or device graph: what a caller gives, what is swapped, what is a ring."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from streamfilter.contract import (
     NEXT_PREFIX,
     RING_PREFIX,
     ROW_PREFIX,
+    SERVING_GRAPH,
     STATE_PREFIX,
     Manifest,
     TensorSpec,
@@ -40,50 +41,55 @@ class Layout:
     rings: tuple[Ring, ...]
 
 
-def layout_of(manifest: Manifest, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec]) -> Layout:
-    """Sort the graph's tensors, given without their batch axis.
+def layout_of(
+    manifest: Manifest, inputs: Iterable[TensorSpec], outputs: Iterable[TensorSpec], file: str = SERVING_GRAPH
+) -> Layout:
+    """Sort the tensors of the graph ``file``, given without their batch axis.
 
     Raises ArtifactError unless they are exactly the manifest's frame inputs and gain, and pairs of state and
     next, ring and row.
     """
+
+    def unlike(what: str) -> ArtifactError:
+        return ArtifactError(
+            f"the {what} of {file} is not what the manifest and the contract promise: "
+            "export the artifact again"
+        )
+
     given = {spec.name: spec for spec in inputs}
     made = {spec.name: spec for spec in outputs}
     wanted = [TensorSpec(spec.name, spec.shape[1:], spec.dtype) for spec in frame_inputs(manifest.inputs)]
     gain = next(spec for spec in manifest.outputs if spec.name == GAIN)
     for spec in (*wanted, TensorSpec(FRAME, (), "int64")):
         if given.pop(spec.name, None) != spec:
-            raise _unlike(f"input {spec.name!r}")
+            raise unlike(f"input {spec.name!r}")
     gain = TensorSpec(GAIN, gain.shape[1:], gain.dtype)
     if made.pop(GAIN, None) != gain:
-        raise _unlike(f"output {GAIN!r}")
+        raise unlike(f"output {GAIN!r}")
     states, rings = [], []
     for name, spec in given.items():
         if name.startswith(STATE_PREFIX):
             following = made.pop(NEXT_PREFIX + name.removeprefix(STATE_PREFIX), None)
             if following is None or (following.shape, following.dtype) != (spec.shape, spec.dtype):
-                raise _unlike(f"input {name!r}")
+                raise unlike(f"input {name!r}")
             states.append((spec, following))
         elif name.startswith(RING_PREFIX):
             row = made.pop(ROW_PREFIX + name.removeprefix(RING_PREFIX), None)
-            rings.append(_ring(spec, row))
+            ring = _ring(spec, row)
+            if ring is None:
+                raise unlike(f"input {name!r}")
+            rings.append(ring)
         else:
-            raise _unlike(f"input {name!r}")
+            raise unlike(f"input {name!r}")
     if made:
-        raise _unlike(f"output {next(iter(made))!r}")
+        raise unlike(f"output {next(iter(made))!r}")
     return Layout(tuple(wanted), gain, tuple(states), tuple(rings))
 
 
-def _ring(ring: TensorSpec, row: TensorSpec | None) -> Ring:
+def _ring(ring: TensorSpec, row: TensorSpec | None) -> Ring | None:
     if row is None or len(row.shape) != len(ring.shape) or row.dtype != ring.dtype:
-        raise _unlike(f"input {ring.name!r}")
+        return None
     axes = [axis for axis, (long, one) in enumerate(zip(ring.shape, row.shape, strict=True)) if long != one]
     if len(axes) != 1 or row.shape[axes[0]] != 1:
-        raise _unlike(f"output {row.name!r}")
+        return None
     return Ring(ring, row, axes[0], ring.shape[axes[0]])
-
-
-def _unlike(what: str) -> ArtifactError:
-    return ArtifactError(
-        f"the {what} of serving.onnx is not what the manifest and the contract promise: "
-        "export the artifact again"
-    )

@@ -9,6 +9,7 @@ import onnxruntime as ort
 
 from streamfilter.artifact import Artifact
 from streamfilter.contract import SERVING_GRAPH, TensorSpec
+from streamfilter.engine.host_rows import HostRows
 from streamfilter.engine.layout import layout_of
 from streamfilter.engine.onnxruntime_cpu import DTYPES, PROVIDER, cpu_options
 from streamfilter.engine.serving import Array
@@ -47,6 +48,10 @@ class OrtRunner:
         for name, value in outputs.items():
             binding.bind_ortvalue_output(name, ort.OrtValue.ortvalue_from_numpy(value))
         return _Bound(self._session, binding, (dict(inputs), dict(outputs)))
+
+    def rows(self, slots: int) -> HostRows:
+        """See :class:`~streamfilter.engine.batch.BatchRunner`."""
+        return HostRows(self, slots)
 
 
 class _Bound:
