@@ -292,3 +292,21 @@ async def until(true: Callable[[], object], seconds: float = WITHIN) -> float:
         assert time.monotonic() < end, "it did not happen in time"
         await asyncio.sleep(0.005)
     return time.monotonic()
+
+
+@asynccontextmanager
+async def late_turns() -> AsyncIterator[list[float]]:
+    """By how many seconds the loop was late, each time that it was looked at: what a busy machine adds."""
+    late = [0.0]
+
+    async def look() -> None:
+        while True:
+            due = time.monotonic() + 0.01
+            await asyncio.sleep(0.01)
+            late.append(time.monotonic() - due)
+
+    looking = asyncio.get_running_loop().create_task(look())
+    try:
+        yield late
+    finally:
+        looking.cancel()
