@@ -112,9 +112,9 @@ class WindowFilter:
     def finish(self) -> Sequence[FilteredFrame]:
         """The frames that are still here, edited by a last window that ends with the clip."""
         try:
-            settled = self.plan.settled(self._seen)
-            if settled < self._seen:
-                self._run(max(0, self._seen - self.plan.window), settled)
+            closing = self.plan.closing(self._seen)
+            if closing is not None:
+                self._run(*closing)
             waiting = [at for at, moment in enumerate(self._moments) if moment.frame is not None]
             return [self._leave(at) for at in waiting]
         finally:

@@ -40,10 +40,13 @@ class WindowPlan:
         start = seen - self.window
         return start if start >= 0 and start % self.hop == 0 else None
 
-    def settled(self, seen: int) -> int:
-        """How many of ``seen`` frames, from the first one on, no later regular window will touch again."""
+    def closing(self, seen: int) -> tuple[int, int] | None:
+        """The window that ends a clip of ``seen`` frames: its first frame (0 in a clip that is shorter) and
+        the first frame that is not settled. None where the last regular window ends with the clip."""
+        if seen == 0 or self.due(seen) is not None:
+            return None
         runs = (seen - self.window) // self.hop + 1 if seen >= self.window else 0
-        return runs * self.hop
+        return (max(0, seen - self.window), runs * self.hop) if runs * self.hop < seen else None
 
     def weights(self, start: int, first: int) -> npt.NDArray[np.float32]:
         """(window,) unnormalised weights of the window that begins at ``start``; frames before ``first`` are
