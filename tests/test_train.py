@@ -113,10 +113,10 @@ def test_loss_falls_on_an_overfit(clips: Path, tiny: Settings) -> None:
     assert seen[-1]["skin"] < seen[0]["skin"]
 
 
-def test_every_term_of_the_reference_setting_reaches_the_network(clips: Path, tiny: Settings) -> None:
-    reference = load_settings(SETTINGS / "reference.toml").loss
-    assert (reference.waveform, reference.fidelity, reference.perceptual) == (0.2, 1.0, 1.0)
-    settings = replace(tiny, loss=reference, condition=replace(tiny.condition, rest=0.0))
+def test_every_term_of_the_paper_reaches_the_stream_network(clips: Path, tiny: Settings) -> None:
+    paper = load_settings(SETTINGS / "stream-paper-losses.toml").loss
+    assert (paper.waveform, paper.fidelity, paper.perceptual) == (0.2, 1.0, 1.0)
+    settings = replace(tiny, loss=paper, condition=replace(tiny.condition, rest=0.0))
     source = WindowSource(clips, settings.window.frames)
     batch = collate([source[key] for key in fixed_keys(1)])
     table = conditioning_table(NumericText())
@@ -190,7 +190,7 @@ def test_wanted_pulse_has_the_rate_that_was_asked_for() -> None:
 
 def test_settings_files_load_and_survive_a_round_trip() -> None:
     # The other files of that folder are model.reference's, which has settings of its own.
-    for path in (*sorted(SETTINGS.glob("stream*.toml")), SETTINGS / "reference.toml"):
+    for path in sorted(SETTINGS.glob("stream*.toml")):
         settings = load_settings(path)
         assert from_table(settings.to_table()) == settings
 
