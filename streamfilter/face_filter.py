@@ -8,7 +8,7 @@ was; only when the skin has gone is it let go.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 import cv2
@@ -33,6 +33,8 @@ from streamfilter.masking import State as NoiseState
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
 from streamfilter.skin_cells import oval, toward
+
+OpenEngine = Callable[[Artifact, str, int], Engine]
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
 STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
@@ -221,16 +223,17 @@ class VideoFilter:
         return _Step(crop, gain[0], following)
 
 
-def build_filter(settings: FilterSettings) -> VideoFilter:
+def build_filter(settings: FilterSettings, opened: OpenEngine = open_engine) -> VideoFilter:
     """Artifact, engine and detector as the settings name them; OpenCV, in this process, gets as many threads.
 
-    Raises ArtifactError for a missing or damaged artifact, EngineError where no engine can run it.
+    ``opened``: given the artifact, the engine's name and its threads. Raises ArtifactError for a missing or
+    damaged artifact, EngineError where no engine can run it.
     """
     artifact = load_artifact(settings.artifact)
     artifact.text(settings.target_bpm)
     # OpenCV's own threads gain a tenth of the time here and cost a third more of the processor.
     cv2.setNumThreads(settings.threads)
-    return VideoFilter(settings, artifact, open_engine(artifact, settings.engine, settings.threads))
+    return VideoFilter(settings, artifact, opened(artifact, settings.engine, settings.threads))
 
 
 def _row(*values: float) -> npt.NDArray[np.float32]:

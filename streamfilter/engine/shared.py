@@ -134,7 +134,7 @@ class SlotEngine:
         self._shared: SharedEngine | None = shared
 
     def init_state(self) -> SlotState:
-        """See :meth:`streamfilter.engine.base.Engine.init_state`. Raises EngineError where no slot is free."""
+        """See :meth:`streamfilter.engine.base.Engine.init_state`. Raises EngineError without a free slot."""
         return SlotState({}, {}, self._open().join(), 0)
 
     def step(self, inputs: Mapping[str, Array], state: State) -> tuple[Gain, State]:

@@ -7,11 +7,13 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 from streamfilter.config import FilterSettings
 from streamfilter.face_filter import build_filter
 from streamfilter.relay.media.broadcast import AiortcBroadcast
 from streamfilter.relay.media.capacity import Capacity
+from streamfilter.relay.media.engines import Engines
 from streamfilter.relay.media.filter_slot import SETTLE_SECONDS, MakeFilter
 from streamfilter.relay.media.lane import Lane
 from streamfilter.relay.media.patient import AiortcPatient
@@ -28,14 +30,14 @@ SWITCH_SECONDS = 5e-4  # after which a thread that waits for the interpreter get
 class AiortcMedia:
     """:class:`streamfilter.relay.ports.Media` on aiortc. Made and used in the relay's event loop.
 
-    Each publisher has its own engine. The artifact's batch is one: steps of several publishers cannot go
-    into one call of an engine before there is an artifact that takes more.
+    Every publisher has a filter of its own; their steps go to one engine, where it takes many streams.
     """
 
-    def __init__(self, settings: MediaSettings, make_filter: MakeFilter = build_filter) -> None:
-        """``make_filter`` may raise PhysioCamError, which shows as a card."""
+    def __init__(self, settings: MediaSettings, make_filter: MakeFilter | None = None) -> None:
+        """``make_filter`` (None: the real one) may raise PhysioCamError, which shows as a card."""
         self.settings = settings
-        self._make_filter = make_filter
+        self.engines = Engines(settings.processors)
+        self._make_filter = make_filter or partial(build_filter, opened=self.engines.open)
         self._base = FilterSettings(
             engine=settings.engine,
             artifact=settings.artifact,
@@ -47,7 +49,7 @@ class AiortcMedia:
         sys.setswitchinterval(SWITCH_SECONDS)
         self._workers = ThreadPoolExecutor(settings.processors, thread_name_prefix="filter")
         self._capacity = Capacity(settings.processors)
-        self._capacity.try_filter(self._workers, make_filter, self._base)
+        self._capacity.try_filter(self._workers, self._make_filter, self._base)
         self._broadcasts: set[AiortcBroadcast] = set()
         self._ticking: asyncio.Task[None] | None = None
         self._closed = False
@@ -85,6 +87,7 @@ class AiortcMedia:
         ended = time.monotonic() + SHUT_SECONDS
         while any(thread.is_alive() for thread in self._workers._threads) and time.monotonic() < ended:
             await asyncio.sleep(0.005)
+        self.engines.close()
         sys.setswitchinterval(self._switching)
 
     def _lane(self, edit: Edit, stage: Stage) -> Lane:
