@@ -94,7 +94,7 @@ class _FailClosed:
     def __init__(self, frame_filter: DelayedFilter) -> None:
         self._filter = frame_filter
         # One fault costs all frames that the filter holds: two in a row, and it will not recover.
-        self._limit = MAX_CONSECUTIVE_FAILURES + 2 * frame_filter.delay
+        self._limit = MAX_CONSECUTIVE_FAILURES + frame_filter.delay
         self._held: deque[Frame] = deque()
         self._consecutive = 0
         self.failure: str | None = None
@@ -162,8 +162,8 @@ def filter_file(
     When ``stop`` turns true, the output ends with the last frame written and is whole; frames that the filter
     still holds do not leave.
 
-    An exception of the filter costs the frames that it holds, which are shown as cards; 30 in a row, and of a
-    filter with a delay twice that delay more, raise EngineError.
+    An exception of the filter costs the frames that it holds, which are shown as cards; 30 in a row, of a
+    filter with a delay as many more, raise EngineError.
     Raises UsageError, SourceError, SinkError, ArtifactError and EngineError; after each of them, and after
     any other exception, nothing is left at the output, and what was there before is untouched.
     """
