@@ -260,3 +260,14 @@ def test_a_delayed_filter_that_keeps_failing_ends_the_run(tmp_path: Path) -> Non
     with pytest.raises(EngineError, match="on 37 frames in a row"):
         run(clip, tmp_path / "out.mkv", Held(7, fails_at=0, every=7))
     assert [entry.name for entry in tmp_path.iterdir()] == [clip.name]
+
+
+def test_a_stop_lets_no_frame_out_that_still_waits(tmp_path: Path) -> None:
+    clip = write_clip(tmp_path / "in.mkv", codec="ffv1", pts=list(range(40)))
+    held = Held(7)
+    settings = FileSettings(clip, tmp_path / "out.mkv", codec=LOSSLESS)
+    report = filter_file(settings, lambda: held, lambda progress: None, lambda: held.count >= 20)
+    assert (report.frames, report.stopped_early) == (13, True)
+    for ours, given in zip(read(tmp_path / "out.mkv"), read(clip), strict=False):
+        np.testing.assert_array_equal(ours.y, inverted(given))
+    assert len(read(tmp_path / "out.mkv")) == 13
