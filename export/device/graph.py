@@ -8,22 +8,20 @@ a processor, but a strided copy by hand on a GPU. There, memory is fast and star
 - ``frame`` says what happens to a stream: 0 takes its state for zeros, whatever is in the memory; a negative
   number leaves its state as it is. So streams join, leave and sit a step out without a copy, and a batch of
   fixed size and place, as CUDA graphs want it, serves them all;
-- a norm with a scale of its own for each stream is a plain norm, times the scale, plus the shift: GPU
-  libraries take norms with one scale only. A tangent is sine over cosine: ONNX Runtime has none for CUDA.
 
-``export.device.half`` then gives the network's products to float16.
+``export.device.forms`` writes operators as GPUs compute them exactly, ``export.device.half`` gives the
+network's products to float16.
 """
 
 from __future__ import annotations
-
-from collections.abc import Iterable
 
 import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
+from export.device.forms import PRODUCTS, with_exact_cells, without_scaled_norms, written_out
 from export.device.half import half_products, halve
-from export.device.surgery import Surgeon, shapes
+from export.device.surgery import Surgeon
 from export.graph import BATCH
 from streamfilter.contract import FRAME, NEXT_PREFIX, RING_PREFIX, ROW_PREFIX, STATE_PREFIX
 
@@ -35,34 +33,12 @@ def device_graph(serving: onnx.ModelProto, half: bool = True) -> onnx.ModelProto
     """
     if not any(value.name == FRAME for value in serving.graph.input):
         raise ValueError("this is no serving graph: it has no input 'frame'")
-    plain = _in_gpu_forms(serving)
+    plain = with_exact_cells(without_scaled_norms(serving))
+    products = half_products(plain)
+    exact = {node.name for node in plain.graph.node if node.op_type in PRODUCTS} - products
+    plain = written_out(plain, exact)
     rings = {value.name for value in plain.graph.input if value.name.startswith(RING_PREFIX)}
-    return _with_state(halve(plain, half_products(plain), rings) if half else plain)
-
-
-def _in_gpu_forms(serving: onnx.ModelProto) -> onnx.ModelProto:
-    work = Surgeon(serving, "gpu")
-    constants = {one.name for one in work.graph.initializer}
-    size = shapes(serving)
-
-    def change(node: onnx.NodeProto) -> Iterable[onnx.NodeProto]:
-        if node.op_type == "Tan":
-            parts: list[onnx.NodeProto] = []
-            over, under = (work.node(parts, kind, node.input[0]) for kind in ("Sin", "Cos"))
-            return [*parts, helper.make_node("Div", [over, under], [node.output[0]], f"{node.name}_ratio")]
-        if node.op_type != "LayerNormalization" or node.input[1] in constants:
-            return [node]
-        value, scale, shift = node.input
-        nodes: list[onnx.NodeProto] = []
-        attributes = {one.name: helper.get_attribute_value(one) for one in node.attribute}
-        ones = np.ones(size[value][-1], np.float32)
-        normed = work.node(nodes, "LayerNormalization", value, ones, np.zeros_like(ones), **attributes)
-        scaled = work.node(nodes, "Mul", normed, scale)
-        nodes.append(helper.make_node("Add", [scaled, shift], [node.output[0]], f"{node.name}_shift"))
-        return nodes
-
-    work.replace(change)
-    return work.finished(serving.graph.name)
+    return _with_state(halve(plain, products, rings) if half else plain)
 
 
 def _with_state(model: onnx.ModelProto) -> onnx.ModelProto:

@@ -18,10 +18,10 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from export.device.forms import PRODUCTS
 from export.device.surgery import Surgeon, ancestors, descendants, shapes
 from streamfilter.contract import MASKING, NEXT_PREFIX
 
-PRODUCTS = ("Conv", "Gemm", "MatMul")
 SIGNAL = tuple(f"{NEXT_PREFIX}{name}" for name in ("colour", "level", "first", "second"))
 SMALLEST = 1000  # multiply-adds a stream: below it a cast costs more than the product
 

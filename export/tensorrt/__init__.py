@@ -1,0 +1,1 @@
+"""TensorRT for RTX: engines of an artifact for cards that need not be there."""
