@@ -30,13 +30,14 @@ def start(shape: tuple[int, ...]) -> Values:
     return np.zeros((STATES, *shape), np.float32)
 
 
-def in_band(change: Values, dt: float, state: Values) -> tuple[Values, Values]:
+def in_band(change: Values, dt: float, state: Values, out: Values | None = None) -> tuple[Values, Values]:
     """The part of the signals' level that lies in the pulse's band, now, and the next state.
 
-    ``change`` (any shape) is how the signals moved since the last frame, ``dt`` seconds ago.
+    ``change`` (any shape) is how the signals moved since the last frame, ``dt`` seconds ago. The
+    next state is written to ``out``, if given, which may be ``state``.
     """
     step = min(max(dt, 1e-3), 0.2)
-    following = np.empty_like(state)
+    following = np.empty_like(state) if out is None else out
     level = state[0] * np.float32(1.0 - step / LEAK_SECONDS) + change
     following[0] = level
     passed = level
@@ -47,8 +48,8 @@ def in_band(change: Values, dt: float, state: Values) -> tuple[Values, Values]:
         first, second = state[at], state[at + 1]
         band = (first + g * (passed - second)) / (1.0 + g * (g + damping))
         low = second + g * band
-        following[at] = 2.0 * band - first
-        following[at + 1] = 2.0 * low - second
+        np.subtract(2.0 * band, first, out=following[at])
+        np.subtract(2.0 * low, second, out=following[at + 1])
         passed = (passed - damping * band + (ratio - 1.0) * low) / ratio
     return np.asarray(level - passed, np.float32), following
 

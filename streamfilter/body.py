@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import cv2
 import numpy as np
@@ -21,6 +22,7 @@ import numpy.typing as npt
 
 from streamfilter import band_stop
 from streamfilter.body_paint import paint
+from streamfilter.body_pulse import changes, enlarged, tile_pulse
 from streamfilter.clock import wanted_wave
 from streamfilter.dither import Dither, FloatMap
 from streamfilter.face.box import FaceBox
@@ -29,17 +31,16 @@ from streamfilter.frame import Frame
 from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
 from streamfilter.skin import Tone
-from streamfilter.skin_cells import TILE, Cells, Grid, cells_of, grid_of, off_faces, outside, oval, skin_like
+from streamfilter.skin_cells import TILE, Grid, cells_of, grid_of, off_faces, outside, oval, skin_like
+from streamfilter.workspace import Workspace
 
 MASKING_LEVEL = 0.003  # relative rms in each colour; docs/evaluation/beyond-the-face.md
 WITHIN = 0.4  # share of it beside the oval: the face's pulse is nearer there, and less is left
 LIMIT = 0.02  # of the removal, relative
 _RISE, _FALL = 0.1, 0.15  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
-_SLEW = 2.0  # 1/s: a cell's log colour that moves faster is motion, not light or blood
 _CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half
 _CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restless one
-_SURE = 0.1  # share of a tile and its neighbours that is skin: enough to go by
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +58,8 @@ class Wearer:
 class BodyState:
     """All that is kept between two frames. ``like``, ``mask`` (h, w): skin now, and steadied. ``logs``
     (3, h, w): log R, G, B. ``filters`` (STATES, 3, th, tw), ``power`` (th, tw): mean square of the tiles'
-    in-band green; ``known`` (th, tw): tiles that have both."""
+    in-band green; ``known`` (th, tw): tiles that have both. ``turn`` is 0 and 1 in turn: states that lie in a
+    workspace have two places there."""
 
     grid: Grid
     seconds: float
@@ -68,18 +70,21 @@ class BodyState:
     power: FloatMap
     known: npt.NDArray[np.bool_]
     noise: NoiseState
+    turn: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class BodyEdit:
     """``gain`` (3, h, w): relative change of R, G, B, of which ``noise`` (3, th, tw) is masking; ``mask``
-    (h, w) 0..1: where; ``rgb`` (3, h, w): the cells' colour, 0..1."""
+    (h, w) 0..1: where; ``rgb`` (3, h, w): the cells' colour, 0..1. They lie in ``work``, which may be that
+    of ``find``'s caller: of use until that is called again."""
 
     grid: Grid
     rgb: FloatMap
     gain: FloatMap
     noise: FloatMap
     mask: FloatMap
+    work: Workspace
 
     def within(self, gain: FloatMap, box: FaceBox) -> FloatMap:
         """The face's ``gain`` (3, S, S), with this edit's in its place on skin beside the face's oval."""
@@ -89,14 +94,22 @@ class BodyEdit:
         to_cells = np.array([[scale, 0.0, shift[0]], [0.0, scale, shift[1]]])
         flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
 
-        def seen(part: FloatMap) -> FloatMap:
-            moved = cv2.warpAffine(part, to_cells, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-            return np.asarray(moved, np.float32)
+        def seen(part: FloatMap, out: FloatMap) -> FloatMap:
+            border = cv2.BORDER_REPLICATE
+            cv2.warpAffine(part, to_cells, (size, size), dst=out, flags=flags, borderMode=border)
+            return out
 
-        weight = seen(self.mask) * np.maximum(1.0 - 2.0 * oval(size), 0.0)
-        calmer = self.gain - (1.0 - WITHIN) * _enlarged(self.noise, self.grid.shape)
-        own = np.stack([seen(part) for part in calmer])
-        return np.asarray(gain + weight * (own - gain), np.float32)
+        weight = seen(self.mask, self.work.floats("body.weight", size, size)) * _beside(size)
+        calmer = enlarged(self.noise, self.grid.shape, self.work.floats("body.calmer", *self.gain.shape))
+        calmer *= 1.0 - WITHIN
+        np.subtract(self.gain, calmer, out=calmer)
+        own = np.empty_like(gain)
+        for part, out in zip(calmer, own, strict=True):
+            seen(part, out)
+        own -= gain
+        own *= weight
+        own += gain
+        return own
 
     def beyond(
         self, target: Frame, source: Frame, boxes: Sequence[FaceBox], dither: Dither, index: int
@@ -105,13 +118,17 @@ class BodyEdit:
 
         Planes that ``target`` shares with ``source`` are copied, others are written in place.
         """
-        mask = self.mask * outside(self.grid, boxes)
+        mask = outside(self.grid, boxes)
+        mask *= self.mask
         if not mask.any():
             return target
         matrix = rgb_to_yuv_matrix(source.color)[0].astype(np.float32)
-        change = (self.rgb * self.gain * mask).reshape(3, -1)
-        offsets = np.asarray((matrix @ change).reshape(self.rgb.shape), np.float32)
-        return paint(target, source, offsets, mask, self.grid, boxes, dither, index)
+        change = self.work.floats("body.change", *self.rgb.shape)
+        np.multiply(self.rgb, self.gain, out=change)
+        change *= mask
+        offsets = self.work.floats("body.offsets", *self.rgb.shape)
+        np.matmul(matrix, change.reshape(3, -1), out=offsets.reshape(3, -1))
+        return paint(target, source, offsets, mask, self.grid, boxes, dither, index, self.work)
 
 
 class BodyEditor:
@@ -134,38 +151,58 @@ class BodyEditor:
         boxes: Sequence[FaceBox],
         strength: float,
         state: BodyState | None,
+        work: Workspace | None = None,
     ) -> tuple[BodyEdit, BodyState]:
         """The edit of this frame's skin off the faces, and the next state.
 
-        ``wearers``: at least one. ``boxes``: all faces', also those that are only covered.
+        ``wearers``: at least one. ``boxes``: all faces', also those that are only covered. ``work`` is memory
+        that one stream uses again and again: it consumes ``state``, which may not be given twice.
         """
         grid = grid_of(source)
-        cells = cells_of(source, grid)
-        like = skin_like(cells, wearers[0].tone)
+        work = work or Workspace()
+        turn = 0 if state is None else 1 - state.turn
+
+        def kept(name: str, *shape: int) -> FloatMap:
+            return work.floats(f"body.{name}{turn}", *shape)
+
+        cells = cells_of(source, grid, work)
+        logs = kept("logs", *cells.logs.shape)
+        np.copyto(logs, cells.logs)
+        like = kept("like", *grid.shape)
+        np.copyto(like, skin_like(cells, wearers[0].tone, work))
         for other in wearers[1:]:
-            like = np.maximum(like, skin_like(cells, other.tone))
+            np.maximum(like, skin_like(cells, other.tone, work), out=like)
         like *= off_faces(grid, boxes)
         step = 1 / 30 if state is None else min(max(source.seconds - state.seconds, 1e-3), 0.2)
-        before = state if state is not None and state.grid == grid else self._start(grid, like, cells)
-        wide = np.asarray(cv2.dilate(like, np.ones((3, 3), np.uint8)), np.float32)
-        mask = _steadied(before.mask, wide, step)
-        pulse, filters, known = _pulse(before, like, cells, step)
+        before = state if state is not None and state.grid == grid else self._start(grid, like, logs)
+        wide = work.floats("body.wide", *grid.shape)
+        cv2.dilate(like, np.ones((3, 3), np.uint8), dst=wide)
+        mask = _steadied(before.mask, wide, step, kept("mask", *grid.shape))
+        filters = kept("filters", *before.filters.shape)
+        pulse, known = tile_pulse(
+            changes(logs, before.logs, like, before.like, step, work),
+            grid.tiles,
+            step,
+            (before.filters, before.known),
+            filters,
+            work,
+        )
         power, trust = _trust(before, pulse[1], known, step)
         noise, noise_state = self._masking.step(before.noise, step)
         pulse = np.clip(pulse, -LIMIT, LIMIT)
         change = self.change(wearers, grid, strength, pulse, trust)
-        masking = _enlarged(noise, grid.tiles)
-        gain = _enlarged(change + masking, grid.shape)
+        masking = enlarged(noise, grid.tiles)
+        gain = enlarged(change + masking, grid.shape, work.floats("body.gain", *cells.rgb.shape))
         following = BodyState(
-            grid, source.seconds, like, mask, cells.logs, filters, power, known, noise_state
+            grid, source.seconds, like, mask, logs, filters, power, known, noise_state, turn
         )
-        return BodyEdit(grid, cells.rgb, gain, masking, mask), following
+        return BodyEdit(grid, cells.rgb, gain, masking, mask, work), following
 
-    def _start(self, grid: Grid, like: FloatMap, cells: Cells) -> BodyState:
+    def _start(self, grid: Grid, like: FloatMap, logs: FloatMap) -> BodyState:
         nowhere = np.zeros(grid.tiles, np.bool_)
         filters = band_stop.start((3, *grid.tiles))
         power = np.zeros(grid.tiles, np.float32)
-        return BodyState(grid, 0.0, like, like, cells.logs, filters, power, nowhere, self._masking.start())
+        return BodyState(grid, 0.0, like, like, logs, filters, power, nowhere, self._masking.start())
 
     def change(
         self, wearers: Sequence[Wearer], grid: Grid, strength: float, pulse: FloatMap, trust: FloatMap
@@ -187,34 +224,6 @@ def _nearest(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.intp]:
     return np.asarray(np.argmin(apart, axis=0), np.intp)
 
 
-def _pulse(
-    before: BodyState, like: FloatMap, cells: Cells, step: float
-) -> tuple[FloatMap, FloatMap, npt.NDArray[np.bool_]]:
-    """The tiles' in-band log colour (3, th, tw); next filters; which tiles have skin.
-
-    A tile's colour is not that of its skin now, but the sum of the changes of cells that were and are
-    skin: skin that comes and goes is then no step. A tile that skin moves into goes on from its
-    neighbours.
-    """
-    height, width = before.grid.tiles
-    weights = np.minimum(like, before.like)
-    limit = _SLEW * step
-    change = np.clip(cells.logs - before.logs, -limit, limit)
-    gathered = np.concatenate([change * weights, weights[None]])
-    sums = np.stack([cv2.resize(part, (width, height), interpolation=cv2.INTER_AREA) for part in gathered])
-    sums = np.stack([cv2.blur(part, (3, 3), borderType=cv2.BORDER_CONSTANT) for part in sums])
-    share = sums[3]
-    present = share > 0.1 * _SURE
-    filters = _inherited(before.filters, before.known, present)
-    moved = np.where(present, sums[:3] / np.maximum(share, 1e-6), 0.0).astype(np.float32)
-    pulse, filters = band_stop.in_band(moved, step, filters)
-    sure = np.minimum(share / _SURE, 1.0) * present
-    near = cv2.blur(sure, (3, 3)) + 1e-6
-    filled = np.stack([cv2.blur(part * sure, (3, 3)) / near for part in pulse])
-    pulse = sure * pulse + (1.0 - sure) * filled
-    return np.asarray(pulse, np.float32), filters, present
-
-
 def _trust(
     before: BodyState, green: FloatMap, known: npt.NDArray[np.bool_], step: float
 ) -> tuple[FloatMap, FloatMap]:
@@ -225,27 +234,22 @@ def _trust(
     return power, np.asarray(1.0 / (1.0 + (power / _CALM**2) ** 2), np.float32)
 
 
-def _steadied(mask: FloatMap, like: FloatMap, step: float) -> FloatMap:
+def _steadied(mask: FloatMap, like: FloatMap, step: float, out: FloatMap) -> FloatMap:
     """The mask follows new skin at once and lets go slowly: one that flickers would show as a pulse."""
     rise, fall = (np.float32(1.0 - math.exp(-step / seconds)) for seconds in (_RISE, _FALL))
-    moved = mask + np.where(like > mask, rise, fall) * (like - mask)
-    moved[moved < _LEAST] = 0.0
-    return np.asarray(moved, np.float32)
+    # The larger of the two is the rise where there is more skin now, and the fall where there is less.
+    np.subtract(like, mask, out=out)
+    falling = out * fall
+    out *= rise
+    np.maximum(out, falling, out=out)
+    out += mask
+    out *= out >= _LEAST
+    return out
 
 
-def _inherited(filters: FloatMap, known: npt.NDArray[np.bool_], present: npt.NDArray[np.bool_]) -> FloatMap:
-    """Filters whose new tiles have the mean state of the known tiles around them, zeros where none is."""
-    fresh = present & ~known
-    if not fresh.any():
-        return filters
-    states = filters.reshape(-1, *known.shape)
-    weight = known.astype(np.float32)
-    near = cv2.blur(weight, (3, 3)) + 1e-6
-    around = np.stack([cv2.blur(part * weight, (3, 3)) for part in states]) / near
-    return np.asarray(np.where(fresh, around, states).reshape(filters.shape), np.float32)
-
-
-def _enlarged(values: FloatMap, shape: tuple[int, int]) -> FloatMap:
-    """(3, h, w) resampled smoothly to ``shape``."""
-    size = (shape[1], shape[0])
-    return np.stack([cv2.resize(part, size, interpolation=cv2.INTER_LINEAR) for part in values])
+@cache
+def _beside(size: int) -> FloatMap:
+    """(size, size): 1 beside the face's oval, 0 in it."""
+    weight: FloatMap = np.maximum(1.0 - 2.0 * oval(size), 0.0)
+    weight.setflags(write=False)
+    return weight

@@ -17,12 +17,12 @@ from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import CROP_SIZE
 from streamfilter.frame import Frame, Plane
 from streamfilter.skin_cells import Grid
+from streamfilter.workspace import Workspace
 
 BLOCK = 10  # cells to the side of the blocks that are written or left alone
 _MOST = 0.7  # of its bounding box: many small rectangles cost more than a few idle samples
 _PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
 _Window = tuple[int, FloatMap]
-_Parts = tuple[_Window, _Window, _Window]  # of a window: rising, full weight, falling
 _Span = tuple[int, int, int, int]  # top, bottom, left, right, in cells
 
 
@@ -35,13 +35,15 @@ def paint(
     boxes: Sequence[FaceBox],
     dither: Dither,
     index: int,
+    work: Workspace | None = None,
 ) -> Frame:
     """``target`` with ``offsets`` added, dithered, where ``mask`` (h, w) is not zero.
 
     ``offsets`` (3, h, w): of Y, U, V in levels. Planes that ``target`` shares with
     ``source`` are copied, others are written in place. In a box the offsets are weighted with what the
-    face's edit lacks of its full weight: nothing but in the rim, where it fades.
+    face's edit lacks of its full weight: nothing but in the rim, where it fades. ``work`` is scratch memory.
     """
+    work = work or Workspace()
     spans = _spans(mask)
     planes = []
     pairs = ((target.y, source.y), (target.u, source.u), (target.v, source.v))
@@ -54,19 +56,22 @@ def paint(
         shape = (-(-plane.shape[0] // side), -(-plane.shape[1] // side))
         scale = side * (2 if number else 1)
         coarse = replace(kind, block=max(1, kind.block // side))
-        windows = [
-            (
-                _parts(_window(box.top, box.size, shape[0], scale)),
-                _parts(_window(box.left, box.size, shape[1], scale)),
-            )
-            for box in boxes
-        ]
-        around = fine(np.asarray(cv2.copyMakeBorder(offsets[number], 1, 1, 1, 1, cv2.BORDER_REPLICATE)))
+        if number < 2:  # V is as U
+            windows = [
+                (
+                    _window(box.top, box.size, shape[0], scale),
+                    _window(box.left, box.size, shape[1], scale),
+                )
+                for box in boxes
+            ]
+        around = work.floats("paint.around", grid.shape[0] + 2, grid.shape[1] + 2)
+        cv2.copyMakeBorder(offsets[number], 1, 1, 1, 1, cv2.BORDER_REPLICATE, dst=around)
+        whole = fine(around, work)
         for span in spans:
-            top, left, offset = _enlarged(around, span, cell // side, shape)
-            _spare(offset, windows, top, left)
+            top, left, offset = _enlarged(whole, span, cell // side, shape, work)
+            _spare(offset, windows, top, left, work)
             levels = whole_levels(offset, coarse, top, left, phase)
-            _add(edited[side * top :, side * left :], levels, side)
+            _add(edited[side * top :, side * left :], levels, side, work)
         planes.append(edited)
     return target.with_planes(*planes)
 
@@ -112,18 +117,20 @@ def _joined(above: _Span, below: _Span) -> _Span:
     return above[0], below[1], min(above[2], below[2]), max(above[3], below[3])
 
 
-def _enlarged(around: Fine, span: _Span, cell: int, shape: tuple[int, int]) -> tuple[int, int, Fine]:
+def _enlarged(
+    around: Fine, span: _Span, cell: int, shape: tuple[int, int], work: Workspace
+) -> tuple[int, int, Fine]:
     """Top, left and the enlarged offsets of a rectangle within ``shape``; neighbours join without a seam."""
     top, bottom, left, right = span
     part = around[top : bottom + 2, left : right + 2]
-    large = cv2.resize(part, (part.shape[1] * cell, part.shape[0] * cell), interpolation=cv2.INTER_LINEAR)
+    large = work.shorts("paint.large", part.shape[0] * cell, part.shape[1] * cell)
+    cv2.resize(part, large.shape[::-1], dst=large, interpolation=cv2.INTER_LINEAR)
     height = min(bottom * cell, shape[0]) - top * cell
     width = min(right * cell, shape[1]) - left * cell
-    inside = large[cell : cell + height, cell : cell + width]
-    return top * cell, left * cell, np.asarray(inside, np.int16)
+    return top * cell, left * cell, large[cell : cell + height, cell : cell + width]
 
 
-def _add(region: Plane, levels: Fine, side: int) -> None:
+def _add(region: Plane, levels: Fine, side: int, work: Workspace) -> None:
     """Adds levels to the blocks of ``side`` samples from the region's corner on, held to 0..255."""
     height, width = (min(side * have, room) for have, room in zip(levels.shape, region.shape, strict=False))
     region = region[:height, :width]
@@ -133,19 +140,26 @@ def _add(region: Plane, levels: Fine, side: int) -> None:
     darkest, brightest, _, _ = cv2.minMaxLoc(region)
     if darkest + lowest >= 0 and brightest + highest <= 255:
         # Nothing to hold: bytes that wrap around add and subtract alike, in one go.
-        _each_row(np.add, region, levels, side)
+        _each_row(np.add, region, levels, side, work)
     else:
         # Rises and falls apart: sums of bytes that saturate are several times as fast as one of mixed depths.
-        _each_row(cv2.add, region, np.maximum(levels, 0), side)
-        _each_row(cv2.subtract, region, np.maximum(np.negative(levels), 0), side)
+        part = work.shorts("paint.part", *levels.shape)
+        _each_row(cv2.add, region, np.clip(levels, 0, 255, out=part), side, work)
+        np.negative(levels, out=part)
+        _each_row(cv2.subtract, region, np.clip(part, 0, 255, out=part), side, work)
 
 
-def _each_row(change: Callable[..., object], region: Plane, levels: Fine, side: int) -> None:
+def _each_row(change: Callable[..., object], region: Plane, levels: Fine, side: int, work: Workspace) -> None:
     """``change(region, levels as bytes)``, in place, each level for ``side`` x ``side`` samples."""
-    wide = levels.astype(np.uint8)
+    height, width = levels.shape
+    wide = work.bytes("paint.wide", height, side * width)
     if side == 2:
         # Twice the same byte side by side is one number of two bytes.
-        wide = (wide.astype(np.uint16) * 257).view(np.uint8)
+        pairs = wide.view(np.uint16)
+        np.bitwise_and(levels, 255, out=pairs, casting="unsafe")
+        pairs *= 257
+    else:
+        np.copyto(wide, levels, casting="unsafe")
     for row in range(side):
         part = region[row::side]
         change(part, wide[: part.shape[0], : part.shape[1]], part)
@@ -160,37 +174,25 @@ def _window(start: float, size: float, length: int, scale: int) -> _Window:
     return first, weight.astype(np.float32)
 
 
-def _spare(offset: Fine, windows: Sequence[tuple[_Parts, _Parts]], top: int, left: int) -> None:
-    """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have.
-
-    In the middle of their boxes they have all of it: only the rims need weighing.
-    """
+def _spare(
+    offset: Fine, windows: Sequence[tuple[_Window, _Window]], top: int, left: int, work: Workspace
+) -> None:
+    """Takes from ``offset``, which begins at ``top`` and ``left``, the share that the faces' edits have."""
     for down, across in windows:
-        above, middle, below = (_overlap(part, top, offset.shape[0]) for part in down)
-        before, centre, behind = (_overlap(part, left, offset.shape[1]) for part in across)
-        offset[middle[0], centre[0]] = 0
-        for (rows, vertical), sides in ((above, 3), (below, 3), (middle, 2)):
-            if not vertical.size:
-                continue
-            for columns, horizontal in (before, behind, centre)[:sides]:
-                if horizontal.size:
-                    share = 1.0 - vertical[:, None] * horizontal
-                    cv2.multiply(offset[rows, columns], share, dst=offset[rows, columns], dtype=cv2.CV_16S)
-
-
-def _parts(window: _Window) -> _Parts:
-    """A window in three: rising, full weight, falling. All of it is rising where it is nowhere full."""
-    first, weight = window
-    full = np.flatnonzero(weight >= 1.0)
-    low, high = (int(full[0]), int(full[-1]) + 1) if full.size else (len(weight), len(weight))
-    return (first, weight[:low]), (first + low, weight[low:high]), (first + high, weight[high:])
+        rows, vertical = _overlap(down, top, offset.shape[0])
+        columns, horizontal = _overlap(across, left, offset.shape[1])
+        if not (vertical.size and horizontal.size):
+            continue
+        share = work.floats("paint.share", vertical.size, horizontal.size)
+        np.matmul(vertical[:, None], horizontal[None], out=share)
+        np.subtract(1.0, share, out=share)
+        part = offset[rows, columns]
+        cv2.multiply(part, share, dst=part, dtype=cv2.CV_16S)
 
 
 def _overlap(window: _Window, start: int, length: int) -> tuple[slice, FloatMap]:
     """Where a window lies in a stretch of samples, and its weights there."""
     first, weights = window
     begin = min(max(first - start, 0), length)
-    end = min(max(first + len(weights) - start, begin), length)
-    return slice(begin, end), weights[
-        begin + start - first : end + start - first
-    ] if end > begin else weights[:0]
+    end = max(min(first + len(weights) - start, length), begin)
+    return slice(begin, end), weights[begin + start - first : end + start - first]

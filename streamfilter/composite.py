@@ -17,6 +17,7 @@ from streamfilter.dither import LEVELS, Dither, FloatMap, PlaneDither, add_dithe
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix
 from streamfilter.frame import Frame, Plane
+from streamfilter.workspace import Workspace
 
 DEFAULT_DITHER = Dither()
 
@@ -40,13 +41,20 @@ def apply_gain(
     follows each pixel's own luma, so that texture keeps its contrast; the chroma edit follows the crop.
     A box that overhangs the picture is clipped; one that lies outside leaves the frame as it is.
     """
+    edited = frame.with_planes(frame.y.copy(), frame.u.copy(), frame.v.copy())
+    write_gain(edited, gain, crop, box, dither, index, Workspace())
+    return edited
+
+
+def write_gain(
+    frame: Frame, gain: FloatMap, crop: FloatMap, box: FaceBox, dither: Dither, index: int, work: Workspace
+) -> None:
+    """As :func:`apply_gain`, into the frame's own planes; ``work`` is scratch memory."""
     shifts = yuv_offsets(frame, gain, crop)
-    planes = []
     for number, (plane, shift) in enumerate(zip((frame.y, frame.u, frame.v), shifts, strict=True)):
         kind = dither.luma if number == 0 else dither.chroma
         phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
-        planes.append(_edit_plane(plane, shift, box, kind, phase, chroma=number > 0))
-    return frame.with_planes(*planes)
+        _edit_plane(plane, shift, box, kind, phase, number > 0, work)
 
 
 def yuv_offsets(frame: Frame, gain: FloatMap, crop: FloatMap) -> FloatMap:
@@ -62,9 +70,8 @@ def yuv_offsets(frame: Frame, gain: FloatMap, crop: FloatMap) -> FloatMap:
 
 
 def _edit_plane(
-    plane: Plane, shift: FloatMap, box: FaceBox, kind: PlaneDither, phase: int, *, chroma: bool
-) -> Plane:
-    edited = plane.copy()
+    plane: Plane, shift: FloatMap, box: FaceBox, kind: PlaneDither, phase: int, chroma: bool, work: Workspace
+) -> None:
     scale = 2 if chroma else 1
     # Sample i of a plane lies at i + 0.5 luma pixels; chroma is sited on the left luma column of its
     # pair and between its two rows (MPEG-2), so at 2 i + 0.5 across and at 2 j + 1 down.
@@ -75,7 +82,7 @@ def _edit_plane(
     rows = slice(max(0, top), min(plane.shape[0], bottom))
     columns = slice(max(0, left), min(plane.shape[1], right))
     if rows.start >= rows.stop or columns.start >= columns.stop:
-        return edited
+        return
     steady = _on_whole_samples(
         shift, (left - start_x, top - start_y), (right - left, bottom - top), box.size / scale
     )
@@ -83,20 +90,15 @@ def _edit_plane(
     inside = slice(rows.start - top, rows.stop - top), slice(columns.start - left, columns.stop - left)
     span = (right - left, bottom - top)
     if chroma:
-        offset = cv2.resize(fine(steady), span, interpolation=cv2.INTER_LINEAR)[inside]
+        offset = work.shorts("composite.offset", span[1], span[0])
+        cv2.resize(fine(steady, work), span, dst=offset, interpolation=cv2.INTER_LINEAR)
+        offset = offset[inside]
     else:
-        relative = cv2.resize(steady, span, interpolation=cv2.INTER_LINEAR)[inside]
-        offset = cv2.multiply(region, relative, scale=LEVELS, dtype=cv2.CV_16S)
-    add_dithered(
-        region,
-        np.asarray(offset, np.int16),
-        kind,
-        top=rows.start,
-        left=columns.start,
-        phase=phase,
-        out=edited[rows, columns],
-    )
-    return edited
+        relative = work.floats("composite.relative", span[1], span[0])
+        cv2.resize(steady, span, dst=relative, interpolation=cv2.INTER_LINEAR)
+        offset = work.shorts("composite.offset", *region.shape)
+        cv2.multiply(region, relative[inside], dst=offset, scale=LEVELS, dtype=cv2.CV_16S)
+    add_dithered(region, offset, kind, top=rows.start, left=columns.start, phase=phase, out=region, work=work)
 
 
 def _on_whole_samples(

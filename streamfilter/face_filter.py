@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cache
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from streamfilter import contract
 from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import ClockState, PulseClock
-from streamfilter.composite import apply_gain
+from streamfilter.composite import write_gain
 from streamfilter.config import FilterSettings
 from streamfilter.dither import Dither
 from streamfilter.engine import Engine, State, open_engine
@@ -33,6 +34,7 @@ from streamfilter.masking import State as NoiseState
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
 from streamfilter.skin_cells import oval, toward
+from streamfilter.workspace import PlanePool, Workspace
 
 OpenEngine = Callable[[Artifact, str, int], Engine]
 
@@ -84,7 +86,7 @@ class _Step:
 
     def wearer(self) -> Wearer:
         """The face as the skin beyond it needs to know it: the gain is the mean over its oval."""
-        weighted = self.crop * (oval(self.crop.shape[-1]) > 0.5)
+        weighted = self.crop * _inside(self.crop.shape[-1])
         mean = (self.gain * weighted).sum(axis=(1, 2)) / np.maximum(weighted.sum(axis=(1, 2)), 1e-6)
         look = self.stream.look or skin_tone(self.crop)
         return Wearer(self.stream.box, look, self.stream.phase, np.asarray(mean, np.float32))
@@ -114,6 +116,7 @@ class VideoFilter:
         self._dither = Dither(seed=int(dither.integers(256)))
         self._body = body or BodyEditor(beyond, manifest.pulse_direction)
         self._body_state: BodyState | None = None
+        self._work, self._planes = Workspace(), PlanePool()
         self._period = 1.0 / manifest.nominal_fps
         self._size = manifest.crop_size
         self._streams: Mapping[int, FaceStream] = {}
@@ -166,14 +169,16 @@ class VideoFilter:
         """The frame with every face's edit in it, and that of the skin beyond."""
         body = None
         state, self._body_state = self._body_state, None
-        if self._settings.beyond_face and steps:
+        if not steps:
+            return frame
+        if self._settings.beyond_face:
             wearers = [one.wearer() for one in steps]
-            body, self._body_state = self._body.find(frame, wearers, boxes, self._strength, state)
-        edited = frame
+            body, self._body_state = self._body.find(frame, wearers, boxes, self._strength, state, self._work)
+        edited = self._planes.copy(frame)
         for one in steps:
             box = one.stream.box
             gain = one.gain if body is None else body.within(one.gain, box)
-            edited = apply_gain(edited, gain, one.crop, box, self._dither, self._index)
+            write_gain(edited, gain, one.crop, box, self._dither, self._index, self._work)
         return edited if body is None else body.beyond(edited, frame, boxes, self._dither, self._index)
 
     def _glided(self, seconds: float) -> float:
@@ -190,7 +195,9 @@ class VideoFilter:
             heir = next((new for new, box in boxes.items() if overlap(box, stream.box) > _SAME_PLACE), None)
             if heir is not None:
                 streams.setdefault(heir, stream)
-            elif stream.tone is not None and shows_skin(crop_rgb(frame, stream.box, self._size), stream.tone):
+            elif stream.tone is not None and shows_skin(
+                crop_rgb(frame, stream.box, self._size, self._work), stream.tone
+            ):
                 boxes[face] = stream.box
         return streams
 
@@ -204,7 +211,7 @@ class VideoFilter:
     def _step(self, source: Frame, stream: FaceStream) -> _Step:
         seconds = source.seconds
         step = min(max(seconds - stream.seconds, 1e-3), LONGEST_STEP)
-        crop = crop_rgb(source, stream.box, self._size)
+        crop = crop_rgb(source, stream.box, self._size, self._work)
         phase, clock = self._clock.advance(stream.clock, seconds, self._settings.target_bpm)
         noise, noise_state = self._masking.step(stream.noise, step)
         inputs = {
@@ -234,6 +241,14 @@ def build_filter(settings: FilterSettings, opened: OpenEngine = open_engine) -> 
     # OpenCV's own threads gain a tenth of the time here and cost a third more of the processor.
     cv2.setNumThreads(settings.threads)
     return VideoFilter(settings, artifact, opened(artifact, settings.engine, settings.threads))
+
+
+@cache
+def _inside(size: int) -> npt.NDArray[np.float32]:
+    """(size, size): 1 in the face's oval, 0 beside it."""
+    cover = (oval(size) > 0.5).astype(np.float32)
+    cover.setflags(write=False)
+    return cover
 
 
 def _row(*values: float) -> npt.NDArray[np.float32]:

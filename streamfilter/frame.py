@@ -47,7 +47,8 @@ class Frame:
     @property
     def seconds(self) -> float:
         """Capture time in seconds."""
-        return float(self.pts * self.time_base)
+        # As exact as float(pts * time_base), without making a fraction.
+        return self.pts * self.time_base.numerator / self.time_base.denominator
 
     def with_planes(self, y: Plane, u: Plane, v: Plane) -> Frame:
         """The same moment with other pixels."""

@@ -8,12 +8,14 @@ fidelity. It goes through the network's skin map, so that it moves only where a 
 from __future__ import annotations
 
 import math
+from functools import cache
 
 import numpy as np
 import numpy.typing as npt
 
 GRID = 3
 LOW_HZ, HIGH_HZ = 0.6, 3.6
+SHORTEST, LONGEST = 1e-3, 0.1  # seconds between two steps
 COMMON = 0.8  # share of the power that the whole face has in common
 
 Noise = npt.NDArray[np.float32]
@@ -40,19 +42,32 @@ class Masking:
         """Noise (3, 3, 3): colour, row, column; relative. ``dt`` seconds since the last step."""
         if self._level == 0.0:
             return np.zeros((3, GRID, GRID), np.float32), state
-        step = min(max(dt, 1e-3), 0.1)
+        step = min(max(dt, SHORTEST), LONGEST)
         white = self._rng.standard_normal(state.shape[1:])
         # Two one-pole low-passes, then two one-pole high-passes, each exact for this step's length.
-        high = math.exp(-2.0 * math.pi * HIGH_HZ * step)
-        low = math.exp(-2.0 * math.pi * LOW_HZ * step)
+        high, low = _keeps(step)
         first = high * state[0] + math.sqrt(1.0 - high * high) * white
         second = high * state[1] + (1.0 - high) * first
         third = low * state[2] + (1.0 - low) * second
         fourth = low * state[3] + (1.0 - low) * (second - third)
-        band = (second - third - fourth) * _gain(high, low)
+        band = (second - third - fourth) * np.interp(step, *_gains())
         mixed = math.sqrt(COMMON) * band[:, :1] + math.sqrt(1.0 - COMMON) * band[:, 1:]
         noise = (self._level * mixed).reshape(3, GRID, GRID).astype(np.float32)
         return noise, np.stack([first, second, third, fourth])
+
+
+def _keeps(step: float) -> tuple[float, float]:
+    """What a step leaves of the high and the low pole's past."""
+    high, low = (math.exp(-2.0 * math.pi * hertz * step) for hertz in (HIGH_HZ, LOW_HZ))
+    return high, low
+
+
+@cache
+def _gains() -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Steps, and the scale that belongs to each: between them a line is right to 1e-5."""
+    steps = np.geomspace(SHORTEST, LONGEST, 500)
+    gains = np.array([_gain(*_keeps(step)) for step in steps.tolist()])
+    return steps, gains
 
 
 def _gain(high: float, low: float) -> float:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from streamfilter.median import median
+
 Crop = npt.NDArray[np.float32]
 
 BLACK = np.float32(0.02)  # added before logarithms: dark cells stay finite
@@ -27,7 +29,7 @@ def skin_tone(crop: Crop) -> Tone:
     """The tone of a face: the median over the middle of its crop (3, S, S), 0..1."""
     middle = _middle(crop)[:, ::2, ::2]
     red, blue = _ratios(middle)
-    return Tone(float(np.median(red)), float(np.median(blue)), float(np.median(middle[1])))
+    return Tone(median(red), median(blue), median(middle[1]))
 
 
 def shows_skin(crop: Crop, tone: Tone) -> bool:

@@ -16,6 +16,7 @@ from streamfilter.face.color import yuv_to_rgb_matrix
 from streamfilter.face.crop import CROP_SIZE, skin_prior
 from streamfilter.frame import Frame, Plane
 from streamfilter.skin import BLACK, Tone
+from streamfilter.workspace import Workspace
 
 ACROSS = 160  # cells along the picture's longer side, about
 TILE = 5  # cells to a tile's side
@@ -53,44 +54,71 @@ def grid_of(frame: Frame) -> Grid:
     return Grid(cell, shape, (-(-shape[0] // TILE), -(-shape[1] // TILE)))
 
 
-def cells_of(frame: Frame, grid: Grid) -> Cells:
-    """The frame's cells, exact means: a rounded one would hide a change of a fraction of a level."""
+def cells_of(frame: Frame, grid: Grid, work: Workspace | None = None) -> Cells:
+    """The frame's cells, exact means: a rounded one would hide a change of a fraction of a level.
+
+    With ``work`` they lie in it.
+    """
+    work = work or Workspace()
     half = grid.cell // 2
     # Every second row of luma will do: the mean of a cell is as exact, at half the cost.
-    luma = _means(frame.y[::2], half, grid.cell)
-    yuv = np.stack([luma, _means(frame.u, half, half), _means(frame.v, half, half)])
+    planes = ((frame.y[::2], grid.cell), (frame.u, half), (frame.v, half))
+    yuv = work.floats("cells.yuv", 3, *grid.shape)
+    for means, (plane, wide) in zip(yuv, planes, strict=True):
+        _means(plane, half, wide, means, work)
     matrix, offset = (part.astype(np.float32) for part in yuv_to_rgb_matrix(frame.color))
-    rgb = (matrix @ yuv.reshape(3, -1) + offset[:, None]).reshape(yuv.shape)
-    rgb = np.clip(rgb, 0.0, 1.0, out=rgb)
-    logs = np.asarray(cv2.log(rgb + BLACK), np.float32)
+    rgb = work.floats("cells.rgb", 3, *grid.shape)
+    flat = rgb.reshape(3, -1)
+    np.matmul(matrix, yuv.reshape(3, -1), out=flat)
+    flat += offset[:, None]
+    np.clip(rgb, 0.0, 1.0, out=rgb)
+    logs = work.floats("cells.logs", 3, *grid.shape)
+    np.add(flat, BLACK, out=logs.reshape(3, -1))
+    cv2.log(logs.reshape(3, -1), dst=logs.reshape(3, -1))
     return Cells(rgb, logs)
 
 
-def _means(plane: Plane, tall: int, wide: int) -> FloatMap:
-    """Means over cells; one that the border cuts is filled up with the border's samples."""
+def _means(plane: Plane, tall: int, wide: int, out: FloatMap, work: Workspace) -> None:
+    """Means over cells, into ``out``; one that the border cuts is filled up with the border's samples."""
     height, width = plane.shape
     down, across = -height % tall, -width % wide
     if down or across:
         plane = np.asarray(cv2.copyMakeBorder(plane, 0, down, 0, across, cv2.BORDER_REPLICATE), np.uint8)
         height, width = plane.shape
     # Whole numbers: a float holds these sums exactly, and adds them fastest.
-    sums = plane[::tall].astype(np.float32)
+    sums = work.floats("cells.sums", height // tall, width)
+    np.copyto(sums, plane[::tall])
     for row in range(1, tall):
         sums += plane[row::tall]
-    cells = sums.reshape(-1, wide) @ np.full(wide, 1.0 / (tall * wide), np.float32)
-    return np.asarray(cells.reshape(height // tall, width // wide), np.float32)
+    share = np.full(wide, 1.0 / (tall * wide), np.float32)
+    np.matmul(sums.reshape(-1, wide), share, out=out.reshape(-1))
 
 
-def skin_like(cells: Cells, tone: Tone) -> FloatMap:
-    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere, in the dark and in glaring light."""
-    red = cells.logs[0] - cells.logs[1] - np.float32(tone.red)
-    blue = cells.logs[2] - cells.logs[1] - np.float32(tone.blue)
-    like = np.clip((FAR - cv2.magnitude(red, blue)) / (FAR - NEAR), 0.0, 1.0)
+def skin_like(cells: Cells, tone: Tone, work: Workspace | None = None) -> FloatMap:
+    """(h, w) 0..1: 1 where the chroma is the tone's, softly 0 elsewhere, in the dark and in glaring light.
+
+    With ``work`` it lies in it.
+    """
+    work = work or Workspace()
+    shape = cells.rgb.shape[1:]
+    part, like = work.floats("skin.part", *shape), work.floats("skin.like", *shape)
+    np.subtract(cells.logs[0], cells.logs[1], out=part)
+    part -= np.float32(tone.red)
+    np.subtract(cells.logs[2], cells.logs[1], out=like)
+    like -= np.float32(tone.blue)
+    cv2.magnitude(part, like, magnitude=like)
+    np.subtract(FAR, like, out=like)
+    like /= FAR - NEAR
+    np.clip(like, 0.0, 1.0, out=like)
     green = cells.rgb[1]
-    like *= np.clip((green - DARK) / (LIT - DARK), 0.0, 1.0)
-    light = np.float32(max(tone.light, DARK))
-    like *= np.clip((GLARING - green / light) / (GLARING - BRIGHT), 0.0, 1.0)
-    return np.asarray(cv2.blur(like, (3, 3)), np.float32)
+    np.subtract(green, DARK, out=part)
+    part /= LIT - DARK
+    like *= np.clip(part, 0.0, 1.0, out=part)
+    np.divide(green, np.float32(max(tone.light, DARK)), out=part)
+    np.subtract(GLARING, part, out=part)
+    part /= GLARING - BRIGHT
+    like *= np.clip(part, 0.0, 1.0, out=part)
+    return np.asarray(cv2.blur(like, (3, 3), dst=part), np.float32)
 
 
 def outside(grid: Grid, boxes: Sequence[FaceBox]) -> FloatMap:

@@ -10,6 +10,7 @@ import numpy.typing as npt
 
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import Plane
+from streamfilter.median import median
 
 Thumbnail = npt.NDArray[np.float32]
 
@@ -43,7 +44,8 @@ def changed(now: Thumbnail, before: Thumbnail, width: int, boxes: Iterable[FaceB
         outside[top : max(bottom, 0), left : max(right, 0)] = False
     if not outside.any():
         return False
-    light = np.median((now[outside] + _BLACK) / (before[outside] + _BLACK))
-    difference = np.abs(now + _BLACK - light * (before + _BLACK)).astype(np.float32)
+    was = before + _BLACK
+    light = np.float32(median((now[outside] + _BLACK) / was[outside]))
+    difference = np.abs(now + _BLACK - light * was)
     difference[~outside] = 0.0
     return bool(cv2.medianBlur(difference, 3).max() > THRESHOLD)

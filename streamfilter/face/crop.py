@@ -17,6 +17,7 @@ from streamfilter.errors import UsageError
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import yuv_to_rgb_matrix
 from streamfilter.frame import Frame, Plane
+from streamfilter.workspace import Workspace
 
 Cells = npt.NDArray[np.float64]
 CROP_SIZE = 72
@@ -25,20 +26,29 @@ CROP_SIZE = 72
 CHROMA_SHIFT = 0.5
 
 
-def crop_rgb(frame: Frame, box: FaceBox, size: int = CROP_SIZE) -> npt.NDArray[np.float32]:
+def crop_rgb(
+    frame: Frame, box: FaceBox, size: int = CROP_SIZE, work: Workspace | None = None
+) -> npt.NDArray[np.float32]:
     """The box as (3, size, size) float32 R, G, B in 0..1, unrounded.
 
     Each plane is averaged over the box's cells, then converted by the frame's matrix and range. Where the box
-    overhangs the picture, its edge is replicated. Raises UsageError for a box without area.
+    overhangs the picture, its edge is replicated. ``work`` is scratch memory; the result is the caller's own.
+    Raises UsageError for a box without area.
     """
-    yuv = crop_planes(frame, box, size)
+    work = work or Workspace()
+    yuv = crop_planes(frame, box, size, work)
     matrix, offset = yuv_to_rgb_matrix(frame.color)
-    rgb = matrix @ yuv.reshape(3, -1) + offset[:, None]
-    return np.clip(rgb, 0.0, 1.0).astype(np.float32).reshape(3, size, size)
+    rgb = np.matmul(matrix, yuv.reshape(3, -1), out=work.doubles("crop.rgb", 3, size * size))
+    rgb += offset[:, None]
+    return np.clip(rgb, 0.0, 1.0, out=rgb).astype(np.float32).reshape(3, size, size)
 
 
-def crop_planes(frame: Frame, box: FaceBox, size: int = CROP_SIZE) -> Cells:
-    """The box as (3, size, size) float64 means of Y, U, V in 8-bit levels. Raises as ``crop_rgb``."""
+def crop_planes(frame: Frame, box: FaceBox, size: int = CROP_SIZE, work: Workspace | None = None) -> Cells:
+    """The box as (3, size, size) float64 means of Y, U, V in 8-bit levels. Raises as ``crop_rgb``.
+
+    With ``work`` the result lies in it.
+    """
+    work = work or Workspace()
     if not (size > 0 and np.isfinite((box.cx, box.cy)).all() and 0 < box.size < np.inf):
         raise UsageError(
             f"cannot crop {box} to {size} cells: the box and the crop need a finite, positive size"
@@ -46,21 +56,49 @@ def crop_planes(frame: Frame, box: FaceBox, size: int = CROP_SIZE) -> Cells:
     x = box.left + box.size * np.arange(size + 1) / size
     y = box.top + box.size * np.arange(size + 1) / size
     cx, cy = (x + CHROMA_SHIFT) / 2, y / 2
-    return np.stack([cell_means(frame.y, x, y), cell_means(frame.u, cx, cy), cell_means(frame.v, cx, cy)])
+    means = work.doubles("crop.means", 3, size, size)
+    for made, plane in zip(means, (frame.y, frame.u, frame.v), strict=True):
+        cell_means(plane, *((x, y) if plane is frame.y else (cx, cy)), work, made)
+    return means
 
 
-def cell_means(plane: Plane, x: Cells, y: Cells) -> Cells:
-    """Means (len(y) - 1, len(x) - 1) of a plane over the cells between increasing edges x and y (pixels)."""
+def cell_means(
+    plane: Plane, x: Cells, y: Cells, work: Workspace | None = None, out: Cells | None = None
+) -> Cells:
+    """Means (len(y) - 1, len(x) - 1) of a plane over the cells between increasing edges x and y (pixels).
+
+    They are written to ``out``, if given; ``work`` is scratch memory.
+    """
     x0, x1 = _reach(x, plane.shape[1])
     y0, y1 = _reach(y, plane.shape[0])
     part = plane[y0:y1, x0:x1]
-    depth = cv2.CV_32S if part.size < 2**23 else cv2.CV_64F  # 2**23 * 255 < 2**31
-    integral = np.asarray(cv2.integral(part, sdepth=depth))
-    row, down = _split(y - y0, integral.shape[0])
-    column, across = _split(x - x0, integral.shape[1])
-    above, below = (_at(integral[rows], column, across) for rows in (row, row + 1))
-    cells = np.diff(np.diff(above + down[:, None] * (below - above), axis=0), axis=1)
-    return np.asarray(cells / np.diff(y)[:, None] / np.diff(x))
+    tall, wide = part.shape[0] + 1, part.shape[1] + 1
+    work = work or Workspace()
+    sums: npt.NDArray[Any]
+    if part.size < 2**23:  # 2**23 * 255 < 2**31
+        sums = work.integers("crop.sums", tall, wide)
+        cv2.integral(part, sum=sums, sdepth=cv2.CV_32S)
+    else:
+        sums = work.doubles("crop.sums", tall, wide)
+        cv2.integral(part, sum=sums, sdepth=cv2.CV_64F)
+    row, down = _split(y - y0, tall)
+    column, across = _split(x - x0, wide)
+    # A sum of a column and a row takes three times its size in buffers; with a whole array it takes none.
+    corners = np.repeat(row * wide, len(column)).reshape(-1, len(column))
+    corners += column
+    above = _between(sums, corners, across, work.doubles("crop.above", *corners.shape))
+    corners += wide
+    below = _between(sums, corners, across, work.doubles("crop.below", *corners.shape))
+    below -= above
+    below *= down[:, None]
+    below += above  # the running sums at the cells' corners
+    rows = np.subtract(below[1:], below[:-1], out=above[1:])
+    cells = np.empty((len(y) - 1, len(x) - 1)) if out is None else out
+    np.copyto(cells, rows[:, 1:])
+    cells -= rows[:, :-1]
+    cells /= np.diff(y)[:, None]
+    cells /= np.diff(x)
+    return cells
 
 
 def _reach(edges: Cells, length: int) -> tuple[int, int]:
@@ -75,10 +113,14 @@ def _split(edges: Cells, length: int) -> tuple[npt.NDArray[np.intp], Cells]:
     return whole.astype(np.intp), edges - whole
 
 
-def _at(sums: npt.NDArray[Any], whole: npt.NDArray[np.intp], rest: Cells) -> Cells:
-    """Running sums along axis 1 at ``whole + rest``."""
-    before = sums.take(whole, axis=1)
-    return np.asarray(before + rest * (sums.take(whole + 1, axis=1) - before))
+def _between(sums: npt.NDArray[Any], whole: npt.NDArray[np.intp], rest: Cells, out: Cells) -> Cells:
+    """To ``out`` the sums at ``whole`` (rows, columns), ``rest`` (columns,) of the way to the next place."""
+    flat = sums.reshape(-1)
+    before = flat.take(whole)
+    np.subtract(flat[1:].take(whole), before, out=out)
+    out *= rest
+    out += before
+    return out
 
 
 def skin_prior(size: int = CROP_SIZE) -> npt.NDArray[np.float32]:

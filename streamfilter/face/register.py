@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import Plane
+from streamfilter.median import median
 
 Points = npt.NDArray[np.float32]
 
@@ -103,7 +104,8 @@ def _fit(before: npt.NDArray[np.float64], after: npt.NDArray[np.float64], reach:
     """Similarity by iteratively reweighted least squares (Tukey's biweight), begun at the median."""
     p, q = before @ (1, 1j), after @ (1, 1j)  # the plane as complex numbers: q = a p + b
     a: complex = 1.0
-    b = complex(np.median((q - p).real), np.median((q - p).imag))
+    moved = q - p
+    b = complex(median(moved.real), median(moved.imag))
     width = 3 * reach  # the first pass knows no turn or scale yet
     for _ in range(6):
         apart = np.abs(q - a * p - b)
