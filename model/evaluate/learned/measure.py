@@ -74,7 +74,7 @@ def measure_clip(clip: EvalClip, setup: Setup) -> dict[str, Any]:
         _learned(result["learned"], name, edited.rgb, clip, setup)
     other = replace(clip, target=second)
     _learned(
-        result["learned"], "streaming, second", _streamed("artifact", other, given, setup).rgb, other, setup
+        result["learned"], "streaming, second", streamed("artifact", other, given, setup).rgb, other, setup
     )
     return result
 
@@ -82,13 +82,14 @@ def measure_clip(clip: EvalClip, setup: Setup) -> dict[str, Any]:
 def _editors(clip: EvalClip, given: Edited, setup: Setup) -> Iterator[tuple[str, Edited]]:
     yield "none", given
     for name, own in (("band-stop", "band-stop"), ("streaming", "artifact")):
-        yield name, _streamed(own, clip, given, setup)
+        yield name, streamed(own, clip, given, setup)
     for name, rival in setup.rivals.items():
         rgb = rival.edit(given.rgb, clip.times[: len(given.rgb)], clip.target)
-        yield name, Edited([_planes(k, f) for k, f in zip(rgb, given.planes, strict=True)], rgb)
+        yield name, Edited([planes_of(k, f) for k, f in zip(rgb, given.planes, strict=True)], rgb)
 
 
-def _streamed(name: str, clip: EvalClip, given: Edited, setup: Setup) -> Edited:
+def streamed(name: str, clip: EvalClip, given: Edited, setup: Setup) -> Edited:
+    """The clip after one of the editors of `model.evaluate.editors`, which write Y, U, V planes."""
     editor = make_editor(name, clip, setup.artifact, setup.direction, setup.engine)
     try:
         planes = [editor.edit(index, frame)[0] for index, frame in enumerate(given.planes)]
@@ -97,7 +98,7 @@ def _streamed(name: str, clip: EvalClip, given: Edited, setup: Setup) -> Edited:
     return Edited(planes, np.stack([rgb_of(frame) for frame in planes]))
 
 
-def _planes(rgb: Frames, like: Frame) -> Frame:
+def planes_of(rgb: Frames, like: Frame) -> Frame:
     """The picture as a call would take it, in the planes' even size: rounded, as a converter does."""
     picture = rgb.astype(np.float32) / np.float32(255.0)
     return frame_of(picture, like.pts, like.color, like.time_base)
@@ -142,10 +143,10 @@ def _learned(
     """Adds what each reader makes of the measured part of the clip."""
     part = rgb[slice(*clip.read)]
     for name, reader in setup.readers.items():
-        found[name][editor] = _attempt(lambda reader=reader: reader.read(part, clip.fps).bpm)  # type: ignore[misc]
+        found[name][editor] = attempt(lambda reader=reader: reader.read(part, clip.fps).bpm)  # type: ignore[misc]
 
 
-def _attempt(read: Callable[[], float]) -> float | None:
+def attempt(read: Callable[[], float]) -> float | None:
     """The rate; None where the estimator gives none or fails on this clip."""
     try:
         rate = read()
