@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 from streamfilter.relay.media.lane import Lane
 from streamfilter.relay.media.patient import AiortcPatient
+from streamfilter.relay.media.peer import CLOSE_SECONDS
 from streamfilter.relay.media.settings import MediaSettings
 from streamfilter.relay.media.sound import SoundLine
 from streamfilter.relay.media.stage import Stage
@@ -60,7 +61,7 @@ class AiortcBroadcast:
         self._ended = True
         ending = [peer.end() for peer in (*self.patients, *self.viewers)]
         if ending:
-            await asyncio.wait(ending)
+            await asyncio.wait(ending, timeout=CLOSE_SECONDS)
         self._closed(self)
 
     @property

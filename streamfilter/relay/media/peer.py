@@ -29,7 +29,7 @@ from streamfilter.relay.ports import MediaState, Refusal
 
 CONNECT_SECONDS = 15.0  # until a peer that does not come is given up
 SILENT_SECONDS = 3.0  # without a datagram: interrupted
-CLOSE_SECONDS = 1.0
+CLOSE_SECONDS = 1.0  # that whoever ends a connection waits for it; what takes longer goes on behind it
 
 _log = logging.getLogger(__name__)
 
@@ -77,11 +77,11 @@ class Peer(ABC):
             self._told.append(told)
 
     async def close(self) -> None:
-        """Ends the connection, within a second. Twice is once."""
-        await asyncio.shield(self.end())
+        """Ends the connection; waits a second at most for it to be over. Twice is once."""
+        await asyncio.wait((self.end(),), timeout=CLOSE_SECONDS)
 
     def end(self) -> asyncio.Task[None]:
-        """Begins to end the connection."""
+        """Begins to end the connection; the task is done when nothing of it is left."""
         if self._closing is None:
             self.ended = True
             self.released()
@@ -134,6 +134,7 @@ class Peer(ABC):
     async def _answered(self, connection: RTCPeerConnection, offer: Offer) -> str:
         self.prepare(connection, offer.kinds)
         await connection.setRemoteDescription(RTCSessionDescription(sdp=offer.text, type="offer"))
+        self._check_open()
         guard = self._guard = DatagramGuard(connection, self.metrics.drop)
         guard.offer_only(self.settings.interfaces)
         self.applied(connection)
@@ -142,9 +143,13 @@ class Peer(ABC):
         )
         await connection.setLocalDescription(await connection.createAnswer())
         guard.watch()
+        self._check_open()
+        return self.answered(connection.localDescription.sdp)
+
+    def _check_open(self) -> None:
+        """Whoever ends a session while it is negotiated finds nothing of what would be begun afterwards."""
         if self.ended:
             raise Refusal(400, "this session has been ended")
-        return self.answered(connection.localDescription.sdp)
 
     def _changed(self) -> None:
         state = self._connection.connectionState if self._connection is not None else "closed"
@@ -154,15 +159,13 @@ class Peer(ABC):
             self.end()
 
     async def _close(self) -> None:
+        # Not to be broken off: a half-closed connection of aiortc leaves tasks that wait for ever.
         for task in self._tasks:
             task.cancel()
-        closing = [*self._tasks]
-        if self._connection is not None:
-            closing.append(asyncio.ensure_future(self._connection.close()))
-        if closing:
-            _, late = await asyncio.wait(closing, timeout=CLOSE_SECONDS)
-            for task in late:
-                task.cancel()
+        ending = [*self._tasks, *([] if self._connection is None else [self._connection.close()])]
+        for fault in await asyncio.gather(*ending, return_exceptions=True):
+            if isinstance(fault, Exception):
+                _log.warning("a connection did not end as it should: %s", type(fault).__name__)
 
 
 def prefer(transceiver: RTCRtpTransceiver, codecs: tuple[str, ...]) -> None:
