@@ -22,6 +22,8 @@ from model.evaluate.paper.measure import TARGETS
 from model.evaluate.paper.report import write
 from model.evaluate.paper.work import ROOT, Job, run_all
 from model.evaluate.program import name_of, run_program
+from model.reference.checkpoint import KIND
+from model.reference.files import load_content
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import UsageError
 
@@ -80,6 +82,12 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     models, notes = _models(options)
     if options.reference is None:
         notes.append("reference: not run; the paper's own setting takes a trained checkpoint (`--reference`)")
+    else:
+        about = load_content(options.reference, KIND)
+        notes.append(
+            f"reference: {about['settings']['vae']['kind']} VAE, step {about['step']} "
+            f"of {about['settings']['optimiser']['steps']} of its training"
+        )
     if options.lpips is None:
         notes.append(
             "LPIPS: –, its backbone's weights are the user's to give (`--lpips`, model/perceptual.py)"

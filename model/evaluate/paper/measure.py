@@ -39,26 +39,27 @@ class Methods:
     lpips: Lpips | None = None
 
 
-def measure_clip(clip: EvalClip, methods: Methods, targets: Sequence[float] = TARGETS) -> Figures:
-    """``input``: the rates read before any edit; ``methods``: by method and target, `_after`."""
+def given_of(clip: EvalClip) -> Edited:
+    """The clip before any edit, whole in memory."""
     planes = list(clip.frames())
-    given = Edited(planes, np.stack([rgb_of(frame) for frame in planes]))
-    first, last = clip.read
-    result: Figures = {
-        "name": clip.name,
-        "true": None if clip.true_bpm is None else round(clip.true_bpm, 2),
-        "seconds": round(float(clip.times[last - 1] - clip.times[first]), 2),
-        "input": _before(given, clip, methods),
-        "methods": {},
-    }
+    return Edited(planes, np.stack([rgb_of(frame) for frame in planes]))
+
+
+def names_of(clip: EvalClip, methods: Methods) -> list[str]:
+    """The methods that can be run on this clip: the oracle needs a contact wave."""
+    names = [*methods.planes, *methods.setup.rivals]
+    return [name for name in names if name != "oracle" or clip.pulse is not None]
+
+
+def measure_method(
+    name: str, clip: EvalClip, given: Edited, methods: Methods, targets: Sequence[float]
+) -> Figures:
+    """The figures of one method by target, `_after`."""
+    made = {}
     for target in targets:
         aimed = replace(clip, target=target)
-        for name in (*methods.planes, *methods.setup.rivals):
-            if name == "oracle" and clip.pulse is None:
-                continue
-            edited = _edit(name, aimed, given, methods)
-            result["methods"].setdefault(name, {})[f"{target:g}"] = _after(edited, given, aimed, methods)
-    return result
+        made[f"{target:g}"] = _after(_edit(name, aimed, given, methods), given, aimed, methods)
+    return made
 
 
 def _edit(name: str, clip: EvalClip, given: Edited, methods: Methods) -> Edited:
@@ -68,7 +69,8 @@ def _edit(name: str, clip: EvalClip, given: Edited, methods: Methods) -> Edited:
     return Edited([planes_of(k, f) for k, f in zip(rgb, given.planes, strict=True)], rgb)
 
 
-def _before(given: Edited, clip: EvalClip, methods: Methods) -> Figures:
+def measure_input(clip: EvalClip, given: Edited, methods: Methods) -> Figures:
+    """The rates ``hr`` read before any edit, and the coherence with the contact wave."""
     blocks = np.stack([block_sums(given.planes[k], clip, k) for k in range(*clip.read)])
     rates = _rates(face_trace(blocks), clip) | _learned(given.rgb, clip, methods)
     return {"hr": rates} | _leak(blocks, clip)

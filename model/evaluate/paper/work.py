@@ -8,7 +8,7 @@ import multiprocessing
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from model.datasets.registry import open_dataset
 from model.estimators.client import EstimatorProcess, worker_python
 from model.evaluate.learned.measure import Setup
 from model.evaluate.paper.clips import open_dataset_clip
-from model.evaluate.paper.measure import Methods, measure_clip
+from model.evaluate.paper.measure import Methods, given_of, measure_input, measure_method, names_of
 from model.perceptual import load_lpips
 from model.rivals.physnet import published_physnet
 from model.rivals.privacy_phys import PrivacyPhys
@@ -81,20 +81,14 @@ def _share(job: Job, names: Sequence[str]) -> Iterator[dict[str, Any]]:
     torch.set_num_threads(1)
     clips = {clip.name: clip for clip in open_dataset(job.dataset, job.folder).clips}
     with ExitStack() as held:
-        methods: Methods | None = None
+        methods = methods_of(job, held)
         for name in names:
-            kept = job.cache / "results" / f"{name.replace('/', '_')}-{_mark(job, clips[name])}.json"
-            if kept.is_file():
-                yield json.loads(kept.read_text())
-                continue
-            methods = methods or methods_of(job, held)
-            yield _figures(job, clips[name], methods, kept)
+            yield _figures(job, clips[name], methods)
 
 
-def _figures(job: Job, clip: DatasetClip, methods: Methods, kept: Path) -> dict[str, Any]:
+def _figures(job: Job, clip: DatasetClip, methods: Methods) -> dict[str, Any]:
     try:
-        made = open_dataset_clip(clip, job.seconds, job.cache / "clips")
-        result = measure_clip(made, methods, job.targets)
+        return _measured(job, clip, methods)
     except SourceError as error:
         return {"skipped": clip.name, "why": str(error)}
     except PhysioCamError:
@@ -102,12 +96,39 @@ def _figures(job: Job, clip: DatasetClip, methods: Methods, kept: Path) -> dict[
     except Exception as error:  # noqa: BLE001 - whatever it is, the other clips' hours must not be lost
         traceback.print_exc()
         return {"failed": clip.name, "why": f"{type(error).__name__}: {error}"}
-    result |= {"subject": clip.subject, "attributes": dict(clip.attributes)}
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(kept)
-    return result
+
+
+def _measured(job: Job, clip: DatasetClip, methods: Methods) -> dict[str, Any]:
+    """Each method's figures, from an earlier run where nothing that they follow from has changed."""
+    made = open_dataset_clip(clip, job.seconds, job.cache / "clips")
+    base, given = _base(job, clip), None
+    parts: dict[str, Any] = {}
+    for name in ("input", *names_of(made, methods)):
+        mark = hashlib.sha256(f"{base} {name} {_weights(job, name)}".encode()).hexdigest()[:16]
+        kept = job.cache / "results" / f"{clip.name.replace('/', '_')}--{name}-{mark}.json"
+        if kept.is_file():
+            parts[name] = json.loads(kept.read_text())
+            continue
+        given = given or given_of(made)
+        parts[name] = (
+            measure_input(made, given, methods)
+            if name == "input"
+            else measure_method(name, made, given, methods, job.targets)
+        )
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        part = kept.with_suffix(".part")
+        part.write_text(json.dumps(parts[name]))
+        part.replace(kept)
+    first, last = made.read
+    return {
+        "name": clip.name,
+        "subject": clip.subject,
+        "attributes": dict(clip.attributes),
+        "true": None if made.true_bpm is None else round(made.true_bpm, 2),
+        "seconds": round(float(made.times[last - 1] - made.times[first]), 2),
+        "input": parts.pop("input"),
+        "methods": parts,
+    }
 
 
 def methods_of(job: Job, held: ExitStack) -> Methods:
@@ -128,13 +149,21 @@ def methods_of(job: Job, held: ExitStack) -> Methods:
     return Methods(Setup(rivals, readers, job.artifact, direction), lpips=lpips)
 
 
-def _mark(job: Job, clip: DatasetClip) -> str:
-    """Of all that the figures follow from: the clip's bytes, the settings, the weights, the code."""
-    about = {key: str(value) for key, value in asdict(job).items() if key not in ("folder", "cache")}
-    for key in ("reference", "lpips"):
-        path: Path | None = getattr(job, key)
-        about[key] = "" if path is None else hashlib.sha256(path.read_bytes()).hexdigest()
-    about["artifact"] = load_artifact(job.artifact).manifest.files["step.onnx"]
+def _base(job: Job, clip: DatasetClip) -> str:
+    """Of what every method's figures follow from: the clip's bytes, the settings, the readers, the code."""
+    lpips = "" if job.lpips is None else _digest(job.lpips)
+    about = json.dumps([job.seconds, job.targets, job.models, lpips])
     paths = sorted({path for pattern in _SOURCES for path in ROOT.glob(pattern)})
-    code = hashlib.sha256(b"".join(p.read_bytes() for p in paths if p.name not in _NOT_MEASURING)).hexdigest()
-    return content_key(clip, json.dumps(about, sort_keys=True), code)
+    code = "".join(_digest(path) for path in paths if path.name not in _NOT_MEASURING)
+    return content_key(clip, about, code)
+
+
+def _weights(job: Job, name: str) -> str:
+    """Of the weights that a method runs with; the wanted pulse's colour is the artifact's for all."""
+    files = load_artifact(job.artifact).manifest.files
+    own = _digest(job.reference) if name == "reference" and job.reference is not None else ""
+    return own or files["step.onnx"]
+
+
+def _digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
