@@ -22,7 +22,7 @@ from streamfilter.errors import UsageError
     seed=st.none() | st.integers(0, 2**63 - 1),
     max_faces=st.integers(1, 64),
     settle_seconds=st.floats(0, 30),
-    engine=st.sampled_from(["auto", "onnxruntime", "openvino"]),
+    engine=st.sampled_from(["auto", "onnxruntime", "openvino", "cuda", "tensorrt-rtx"]),
 )
 def test_every_value_in_range_is_kept(**values: Any) -> None:
     settings = FilterSettings(**values)
@@ -42,7 +42,7 @@ def test_every_value_in_range_is_kept(**values: Any) -> None:
         ("hr_variability", 1.1),
         ("strength", 2),
         ("strength", True),
-        ("engine", "cuda"),
+        ("engine", "tensorrt"),
         ("artifact", 5),
         ("threads", 0),
         ("threads", 1.5),

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from streamfilter.artifact import Artifact
 from streamfilter.doctor.check import Check, fail, ok, warn
 from streamfilter.engine.base import Engine
-from streamfilter.engine.select import AUTO, ENGINE_NAMES, ONNXRUNTIME, open_engine
+from streamfilter.engine.select import AUTO, ENGINE_NAMES, ON_GPU, ONNXRUNTIME, installed_engines, open_engine
 from streamfilter.errors import EngineError
 
 PARITY = "parity_max_gain_error"  # of the manifest's measured figures: exported graph against trained network
@@ -34,12 +34,13 @@ def check_artifact(artifact: Artifact) -> Check:
 
 
 def check_engines(artifact: Artifact, wanted: str = AUTO, opener: Opener = open_engine) -> Check:
-    """Loads the artifact into every engine; fails where the ``wanted`` one cannot."""
+    """Loads the artifact into every engine, which builds what a GPU needs built; fails where the ``wanted``
+    one cannot."""
     loaded: list[str] = []
     refused: dict[str, str] = {}
     for name in ENGINE_NAMES:
-        if name == AUTO:
-            continue
+        if name == AUTO or (name in ON_GPU and name not in installed_engines()):
+            continue  # a machine without a GPU lacks nothing
         try:
             opener(artifact, name).close()
             loaded.append(name)

@@ -13,14 +13,14 @@ import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 
-import platformdirs
-
 _LOG = logging.getLogger(__name__)
 PROGRAM = "physio-cam"
 
 
 def cache_folder() -> Path:
     """Where the user's caches of this program lie; it may not exist yet."""
+    import platformdirs
+
     return platformdirs.user_cache_path(PROGRAM)
 
 

@@ -15,7 +15,7 @@ from streamfilter.artifact import Artifact
 from streamfilter.contract import DEVICE_GRAPH, TensorSpec
 from streamfilter.engine.device_buffers import Buffers, Place
 from streamfilter.engine.device_rows import DeviceRows
-from streamfilter.engine.layout import layout_of
+from streamfilter.engine.layout import Layout, layout_of
 from streamfilter.engine.onnxruntime_cpu import DTYPES, PROVIDER, cpu_options
 from streamfilter.errors import ArtifactError, EngineError
 
@@ -36,12 +36,7 @@ class DeviceSession:
             )
         self.place = place
         self.name = place.engine
-        self.layout = layout_of(
-            artifact.manifest,
-            map(_spec, session.get_inputs()),
-            map(_spec, session.get_outputs()),
-            DEVICE_GRAPH,
-        )
+        self.layout = _layout(artifact, session)
         self._session = session
         self._captured = count(1)
 
@@ -56,13 +51,22 @@ class DeviceSession:
 
 
 def open_on_cpu(artifact: Artifact, threads: int = 1) -> DeviceSession:
-    """The device graph on the CPU: as exact as on a GPU, for tests and comparison. Raises EngineError."""
-    graph = device_graph(artifact)
+    """The device graph on the CPU, for tests and comparison. Raises EngineError and ArtifactError."""
+    return DeviceSession(artifact, _on_cpu(artifact, device_graph(artifact), cpu_options(threads)), CPU)
+
+
+def layout_on_cpu(artifact: Artifact, graph: bytes) -> Layout:
+    """The tensors of the device graph, for those who need them before they open it."""
+    options = cpu_options(1)
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_DISABLE_ALL
+    return _layout(artifact, _on_cpu(artifact, graph, options))
+
+
+def _on_cpu(artifact: Artifact, graph: bytes, options: ort.SessionOptions) -> ort.InferenceSession:
     try:
-        session = ort.InferenceSession(graph, cpu_options(threads), providers=[PROVIDER])
+        return ort.InferenceSession(graph, options, providers=[PROVIDER])
     except Exception as error:  # the binding raises a dozen unrelated classes
         raise EngineError(f"ONNX Runtime cannot load {artifact.path / DEVICE_GRAPH}: {error}") from error
-    return DeviceSession(artifact, session, CPU)
 
 
 def device_graph(artifact: Artifact) -> bytes:
@@ -82,6 +86,11 @@ def device_graph(artifact: Artifact) -> bytes:
     if hashlib.sha256(content).hexdigest() != digest:
         raise ArtifactError(f"{artifact.path / DEVICE_GRAPH} is damaged (wrong sha256): copy it again")
     return content
+
+
+def _layout(artifact: Artifact, session: ort.InferenceSession) -> Layout:
+    inputs, outputs = session.get_inputs(), session.get_outputs()
+    return layout_of(artifact.manifest, map(_spec, inputs), map(_spec, outputs), DEVICE_GRAPH)
 
 
 def _spec(node: Any) -> TensorSpec:

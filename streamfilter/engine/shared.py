@@ -16,8 +16,8 @@ from threading import Event, Lock
 from streamfilter.artifact import Artifact
 from streamfilter.contract import TensorSpec
 from streamfilter.engine.base import Gain, State, check_inputs, frame_inputs
-from streamfilter.engine.batch import BatchEngine
-from streamfilter.engine.select import AUTO, ONNXRUNTIME, PREFERRED
+from streamfilter.engine.batch import BatchEngine, BatchRunner
+from streamfilter.engine.select import AUTO, ON_GPU, ONNXRUNTIME, PREFERRED, open_on_gpu
 from streamfilter.engine.serving import Array
 from streamfilter.errors import EngineError
 
@@ -161,9 +161,15 @@ def open_shared(artifact: Artifact, name: str, threads: int, slots: int) -> Shar
 
     Raises EngineError and ArtifactError as :func:`streamfilter.engine.select.open_engine` does.
     """
-    if artifact.serving is None or (PREFERRED if name == AUTO else name) != ONNXRUNTIME:
-        return None
-    from streamfilter.engine.onnxruntime_serving import OrtRunner
+    wanted = PREFERRED if name == AUTO else name
+    runner: BatchRunner
+    if wanted in ON_GPU:
+        runner = open_on_gpu(artifact, wanted, slots)
+    elif wanted == ONNXRUNTIME and artifact.serving is not None:
+        from streamfilter.engine.onnxruntime_serving import OrtRunner
 
-    batch = BatchEngine(OrtRunner(artifact, threads), slots)
+        runner = OrtRunner(artifact, threads)
+    else:
+        return None
+    batch = BatchEngine(runner, slots)
     return SharedEngine(batch, frame_inputs(artifact.manifest.inputs), "one for all streams of this process")
