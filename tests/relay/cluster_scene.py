@@ -55,8 +55,10 @@ class Cluster:
     def front(self) -> Front:
         return self.server.front
 
-    def start_worker(self, name: str) -> None:
+    def start_worker(self, name: str, real: bool = False) -> None:
+        """``real``: with the filter that ships, which leaves the camera's mark as it is."""
         settings = {
+            "real": real,
             "worker": name,
             "address": self.a.server.media_address,
             "januses": [asdict(self.a.server), asdict(self.b.server)],

@@ -1,4 +1,4 @@
-"""A worker process for tests: its settings as JSON on standard input, a filter that edits the mark away."""
+"""A worker process for tests, its settings on standard input: its filter is real, or edits the mark away."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ async def main(settings: dict[str, Any]) -> None:
     keys = ClusterKeys(settings["secret"].encode(), settings["janus_secret"])
     setup = RoomSetup(settings["worker"], januses, keys)
     media = AiortcMedia(
-        MediaSettings(interfaces=(settings["address"],), cores=2), lambda wanted: MarkFilter()
+        MediaSettings(interfaces=(settings["address"],), cores=2),
+        None if settings["real"] else lambda wanted: MarkFilter(),
     )
     await Worker(setup, media, settings["fronts"]).run()
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import time
 from collections.abc import Coroutine, Sequence
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from streamfilter.relay.cluster.janus import JanusError, JanusServer, JanusSessi
 from streamfilter.relay.cluster.keys import ClusterKeys, Side
 from streamfilter.relay.cluster.orders import Order
 from streamfilter.relay.cluster.patient_link import PatientLink
-from streamfilter.relay.cluster.uplink import Uplink
+from streamfilter.relay.cluster.uplink import LAYOUTS, Uplink
 from streamfilter.relay.cluster.videoroom import Crypto, Lock, Membership, RoomEvents, RoomKeeper
 from streamfilter.relay.ports import Broadcast, Media, Refusal
 
@@ -31,6 +32,7 @@ SWITCH_SECONDS = 0.5  # that a switch of viewers takes
 KEY_FRAMES = (0.3, 0.7, 1.0, 2.0)  # seconds between those that follow, for viewers who were switched later
 RETIRED_AFTER = 3.0  # seconds that a dead worker's feed stays, for switches that take longer
 PUBLISHERS = 2  # at a time: whoever leaves and whoever takes over
+_FEED = re.compile(r"\d{14}-\d-")
 _LOG = logging.getLogger(__name__)
 
 
@@ -56,6 +58,7 @@ class RoomWorker:
         self.order = order
         self.since = int(time.time() * 1000)
         self.displaced = False
+        self._layout = 0
         self._setup, self._media = setup, media
         self._raw = setup.keys.lock(order.room, Side.RAW)
         self._made = setup.keys.lock(order.room, Side.MADE)
@@ -108,6 +111,7 @@ class RoomWorker:
             raise JanusError(f"there is no Janus named {self.order.home!r} here: name it in the settings")
         async with JanusSession(server) as session:
             keeper = await self._keeper(session, self._made)
+            self._layout = await next_layout(await self._keeper(session, self._shown))
             out = asyncio.Event()
             uplink = Uplink(broadcast.viewer())
             made = await self._publish(session, keeper, uplink, out)
@@ -134,7 +138,7 @@ class RoomWorker:
     @property
     def _feed(self) -> str:
         """Feeds of a room in the order of their workers' beginning, as text."""
-        return f"{self.since:014d}-{self._setup.worker}"
+        return f"{self.since:014d}-{self._layout}-{self._setup.worker}"
 
     async def _publish(
         self, session: JanusSession, keeper: RoomKeeper, uplink: Uplink, out: asyncio.Event
@@ -147,7 +151,7 @@ class RoomWorker:
         made = await Membership.join(session, self._made, token, self._feed, events)
         await keeper.forbid(token)
         await put_out_others(keeper, self._feed)
-        await uplink.accept(await made.publish(await uplink.offer(), self._setup.kbps))
+        await uplink.accept(await made.publish(await uplink.offer(self._layout), self._setup.kbps))
         return made
 
     async def _keeper(self, session: JanusSession, lock: Lock) -> RoomKeeper:
@@ -219,6 +223,17 @@ async def put_out_others(keeper: RoomKeeper, feed: str) -> None:
                 await keeper.remove(one)
             except JanusError as error:
                 _LOG.debug("a feed had left: %s", error)
+
+
+async def next_layout(shown: RoomKeeper) -> int:
+    """Another order of streams than that of the newest feed in the shown room.
+
+    Between two Janus a stream has the SSRC of its place in that order, whoever's it is (before Janus 1.3). By
+    an SSRC that changes, a Janus tells that a viewer has been switched, and goes on counting the viewer's
+    packets and time; else it sends numbers that SRTP has seen, and nothing arrives until they are past.
+    """
+    newest = max((one.id for one in await shown.participants() if one.publishes), default="")
+    return (int(newest.split("-")[1]) + 1) % len(LAYOUTS) if _FEED.match(newest) else 0
 
 
 async def _gone(keeper: RoomKeeper) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import secrets
+from collections.abc import Mapping
 
 from streamfilter.relay.cluster.janus import JanusError, JanusSession
 from streamfilter.relay.cluster.keys import ClusterKeys, Side
@@ -75,16 +76,17 @@ class ShownRoom:
 
     def _came(self, _: str) -> None:
         feed = self.feed
+        mids = {} if feed is None or self._member is None else self._member.feeds[feed]
         for subscription, shown in self._viewers.items():
             if feed is not None and shown != feed:
                 self._viewers[subscription] = feed
-                task = asyncio.get_running_loop().create_task(self._switch(subscription, feed))
+                task = asyncio.get_running_loop().create_task(self._switch(subscription, feed, mids))
                 self._switching.add(task)
                 task.add_done_callback(self._switching.discard)
 
-    async def _switch(self, subscription: Subscription, feed: str) -> None:
+    async def _switch(self, subscription: Subscription, feed: str, mids: Mapping[str, str]) -> None:
         try:
-            await subscription.switch(feed)
+            await subscription.switch(feed, mids)
         except JanusError as error:
             # Its client sees the connection end, and begins a new one.
             _LOG.warning("a viewer's connection is ended: %s", error)

@@ -13,7 +13,7 @@ from streamfilter.relay.media.peer import _configuration
 from streamfilter.relay.media.viewer import AiortcViewer
 from streamfilter.relay.ports import Refusal, ViewerMedia
 
-KINDS = ("video", "audio")
+LAYOUTS = (("video", "audio"), ("audio", "video"))  # orders in which the streams may be offered
 
 
 class Uplink:
@@ -25,12 +25,12 @@ class Uplink:
         self.viewer = viewer
         self._connection = RTCPeerConnection(_configuration(viewer.settings))
 
-    async def offer(self) -> str:
-        """The offer, with all candidates, of one video and one audio stream."""
+    async def offer(self, layout: int = 0) -> str:
+        """The offer, with all candidates, of one video and one audio stream in the order of ``layout``."""
         viewer, connection = self.viewer, self._connection
         viewer._connection = connection  # its end is the viewer's end
         connection.on("connectionstatechange", viewer._changed)
-        viewer.prepare(connection, KINDS)
+        viewer.prepare(connection, LAYOUTS[layout])
         description = await connection.createOffer()
         guard = viewer._guard = DatagramGuard(connection, viewer.metrics.drop)
         guard.offer_only(viewer.settings.interfaces)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import secrets
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
@@ -165,13 +165,13 @@ class RoomEvents(NamedTuple):
 class Membership:
     """A participant that may publish: it is told of the others, and is one whether or not it publishes.
 
-    ``feeds``: who publishes, in the order of their coming. ``private_id``: what a subscription of its own
-    takes where the room wants it.
+    ``feeds``: who publishes, in the order of their coming, and the mid of each of their kinds of stream.
+    ``private_id``: what a subscription of its own takes where the room wants it.
     """
 
     def __init__(self, lock: Lock, feed: str) -> None:
         self.feed, self.private_id = feed, 0
-        self.feeds: dict[str, None] = {}
+        self.feeds: dict[str, Mapping[str, str]] = {}
         self.streams: list[Json] = []
         self.handle: JanusHandle
         self._lock = lock
@@ -195,7 +195,7 @@ class Membership:
         }
         data = (await made.handle.ask(body)).data
         made.private_id = int(data["private_id"])
-        made.feeds.update((str(one["id"]), None) for one in data.get("publishers", []))
+        made.feeds.update((str(one["id"]), _mids(one)) for one in data.get("publishers", []))
         return made
 
     async def publish(self, offer: str, kbps: int) -> str:
@@ -227,7 +227,7 @@ class Membership:
         data, events = answer.data, self._events
         for publisher in data.get("publishers", []):
             feed = str(publisher["id"])
-            self.feeds[feed] = None
+            self.feeds[feed] = _mids(publisher)
             if events is not None:
                 events.came(feed)
         for key in ("unpublished", "leaving"):
@@ -246,7 +246,7 @@ class Subscription:
 
     def __init__(self, handle: JanusHandle) -> None:
         self.handle = handle
-        self._media: dict[str, str] = {}
+        self._kinds: dict[str, str] = {}  # of its streams, by mid
 
     @staticmethod
     async def begin(
@@ -270,21 +270,32 @@ class Subscription:
         if answer.sdp is None:
             raise JanusError("Janus: no SDP came for a subscriber")
         made = Subscription(handle)
-        made._media = {str(one["mid"]): str(one.get("feed_mid")) for one in answer.data.get("streams", [])}
+        made._kinds = {str(one["mid"]): str(one["type"]) for one in answer.data.get("streams", [])}
         return made, answer.sdp
 
     async def start(self, answer: str) -> None:
         await self.handle.ask({"request": "start"}, ("answer", answer))
 
-    async def switch(self, feed: str) -> None:
-        """The same connection shows another feed, of the same streams, from its next key frame on.
+    async def switch(self, feed: str, mids: Mapping[str, str]) -> None:
+        """The same connection shows another feed, from its next key frame on; ``mids``: as in
+        :attr:`Membership.feeds`.
 
         Raises JanusError where that takes a new negotiation, as it does after the feed before has left.
         """
-        streams = [{"feed": feed, "mid": theirs, "sub_mid": own} for own, theirs in self._media.items()]
+        streams = [
+            {"feed": feed, "mid": mids[kind], "sub_mid": own}
+            for own, kind in self._kinds.items()
+            if kind in mids
+        ]
         answer = await self.handle.ask({"request": "switch", "streams": streams})
-        if answer.sdp is not None or answer.data.get("changes", 0) < len(streams):
+        if answer.sdp is not None or answer.data.get("changes", 0) < len(self._kinds):
             raise JanusError("Janus: a subscription cannot be switched as it is: begin a new one")
 
     async def end(self) -> None:
         await self.handle.detach()
+
+
+def _mids(publisher: Json) -> dict[str, str]:
+    """The mid of each kind of stream that Janus says a publisher has."""
+    streams = publisher.get("streams", [])
+    return {str(one["type"]): str(one["mid"]) for one in streams if not one.get("disabled")}
