@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
 import onnx
 import pytest
+import torch
 
+from export.parity import step_parity
+from export.rebuild import rebuild
 from export.tensorrt.build import BATCHES, Engine, EngineBuilder
 from export.tensorrt.cache import EngineCache
 from export.tensorrt.inspection import Binding, Inspection, check, inspect
+from export.tensorrt.torch_path import torch_step
+from model.physiolatent import PhysioLatent
 from streamfilter.artifact import load_artifact
 from streamfilter.engine.build_cache import cache_name, read_cached, write_cached
 from streamfilter.engine.device_session import device_graph
@@ -155,3 +162,38 @@ class TestCache:
     def test_the_name_depends_on_every_part(self) -> None:
         names = {cache_name("sm86", parts, ".plan") for parts in (["a", "b"], ["ab"], ["a", "c"], ["a", "b"])}
         assert len(names) == 3 and all(name.startswith("sm86-") for name in names)
+
+
+class TestTorchPath:
+    """With a compiler that leaves the exported step as it is: all but torch-tensorrt itself."""
+
+    @pytest.fixture(scope="class")
+    def network(self) -> PhysioLatent:
+        return rebuild(load_artifact())
+
+    def test_the_exported_step_is_compared_with_the_network(self, network: PhysioLatent) -> None:
+        step = torch_step(copy.deepcopy(network), lambda program, example: program.module(), "cpu")
+        assert step_parity(network, step, steps=40) < 1e-5
+
+    def test_another_network_is_found_out(self, network: PhysioLatent) -> None:
+        other = copy.deepcopy(network)
+        other.decoder.scale_residual(0.5)
+        step = torch_step(other, lambda program, example: program.module(), "cpu")
+        assert step_parity(network, step, steps=5) > 1e-5
+
+    def test_a_compiler_that_fails_is_an_error(self, network: PhysioLatent) -> None:
+        def compiler(program: object, example: object) -> Callable[..., object]:
+            raise RuntimeError("an operator is left over")
+
+        with pytest.raises(EngineError, match="does not compile the network: an operator is left over"):
+            torch_step(network, compiler, "cpu")
+
+    def test_without_torch_tensorrt_or_a_gpu_the_error_says_what_is_missing(
+        self, network: PhysioLatent
+    ) -> None:
+        if torch.cuda.is_available():
+            pytest.skip("this machine has a GPU")
+        with pytest.raises(
+            EngineError, match=r"torch-tensorrt (is not here|does not load).*CUDA build of torch"
+        ):
+            torch_step(network)

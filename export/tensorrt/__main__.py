@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import copy
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from export.tensorrt.inspection import summary
 from streamfilter.artifact import load_artifact
 from streamfilter.engine.build_cache import cache_folder
 from streamfilter.engine.device_session import device_graph
-from streamfilter.errors import PhysioCamError, UsageError
+from streamfilter.errors import EngineError, PhysioCamError, UsageError
 
 _DESCRIPTION = (
     "Builds engines of TensorRT for RTX from an artifact's device.onnx, with no GPU, and prints "
@@ -38,15 +39,22 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--cache", type=Path, metavar="DIR", help="default: in the user's cache folder")
     parser.add_argument("--anew", action="store_true", help="build, even where the cache has the engine")
+    parser.add_argument(
+        "--torch",
+        action="store_true",
+        help="then also compile the network with torch-tensorrt, which needs a GPU, and compare",
+    )
     parser.add_argument("--bindings", action="store_true", help="also list inputs and outputs")
     arguments = parser.parse_args(argv)
     try:
         engines = _build(arguments)
+        if arguments.bindings:
+            print(_bindings(engines[0]))
+        if arguments.torch:
+            print(_torch(arguments.artifact))
     except PhysioCamError as problem:
         print(f"export.tensorrt: {problem}", file=sys.stderr)
         return problem.exit_code
-    if arguments.bindings:
-        print(_bindings(engines[0]))
     return 0
 
 
@@ -76,6 +84,18 @@ def _build(arguments: argparse.Namespace) -> list[Engine]:
         )
         engines.append(engine)
     return engines
+
+
+def _torch(folder: Path | None) -> str:
+    from export.parity import TOLERANCE, step_parity
+    from export.rebuild import rebuild
+    from export.tensorrt.torch_path import torch_step
+
+    network = rebuild(load_artifact(folder))
+    error = step_parity(network, torch_step(copy.deepcopy(network)))
+    if not error < TOLERANCE:
+        raise EngineError(f"torch-tensorrt's engine differs from the network by {error:.2g} of the gain")
+    return f"torch-tensorrt: largest difference from torch {error:.1e} of the gain"
 
 
 def _bindings(engine: Engine) -> str:
