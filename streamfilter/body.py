@@ -45,13 +45,14 @@ _CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restle
 
 @dataclass(frozen=True, slots=True)
 class Wearer:
-    """A face whose skin is looked for: its box, tone, the phase (radians) of its wanted pulse, and its own
-    edit: the mean gain (3,) of R, G, B over its skin."""
+    """A face whose skin is looked for: its box, tone, the phase (radians) of its wanted pulse, its own edit:
+    the mean gain (3,) of R, G, B over its skin, and what a natural pulse adds now (3,), where it has one."""
 
     box: FaceBox
     tone: Tone
     phase: float
     gain: FloatMap
+    natural: FloatMap | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,8 +210,11 @@ class BodyEditor:
     ) -> FloatMap:
         """(3, th, tw): the nearest face's wanted pulse, less the tile's pulse as far as that is trusted, less
         the face's for the rest. Noise is not in it."""
-        waves = [wanted_wave(one.phase) for one in wearers]
-        shown = strength * np.outer(self._direction, waves)  # (3, faces)
+        own_pulses = [
+            strength * wanted_wave(one.phase) * self._direction if one.natural is None else one.natural
+            for one in wearers
+        ]
+        shown = np.stack(own_pulses, axis=1)  # (3, faces)
         faces = np.stack([one.gain for one in wearers], axis=1)
         nearest = _nearest(wearers, grid)
         wanted, own = (part.astype(np.float32)[:, nearest] for part in (shown, np.clip(faces, -LIMIT, LIMIT)))

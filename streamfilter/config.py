@@ -13,6 +13,8 @@ from streamfilter.errors import UsageError
 
 MIN_BPM = 40.0
 MAX_BPM = 180.0
+CLEAR, NATURAL = "clear", "natural"
+PULSES = (CLEAR, NATURAL)
 
 # What a running filter takes up between two frames; everything else needs a restart.
 LIVE_SETTINGS = frozenset({"target_bpm", "hr_variability", "strength"})
@@ -25,6 +27,8 @@ class FilterSettings:
     target_bpm:     heart rate to show, beats a minute, 40 to 180.
     hr_variability: beat-to-beat variability of the shown pulse, 0 (a metronome) to 1 (natural).
     strength:       share of the wanted pulse that is shown, 0 (none, the true one is still removed) to 1.
+    pulse:          ``clear``, the network's own, made to survive a call's codec, or ``natural``, drawn anew
+                    for each face in strength, colour and shape: harder to tell from a real one.
     engine:         name of the engine, see :mod:`streamfilter.engine.select`.
     artifact:       folder of the trained editor; None is the packaged default.
     threads:        threads of one network step and of OpenCV, at least 1.
@@ -39,6 +43,7 @@ class FilterSettings:
     target_bpm: float = 70.0
     hr_variability: float = 1.0
     strength: float = 1.0
+    pulse: str = CLEAR
     engine: str = AUTO
     artifact: Path | None = None
     threads: int = 1
@@ -58,6 +63,8 @@ class FilterSettings:
             raise UsageError(f"beyond_face should be true or false, it is {self.beyond_face!r}")
         if self.seed is not None:
             whole("seed", self.seed, 0, 2**63 - 1)
+        if self.pulse not in PULSES:
+            raise UsageError(f"pulse {self.pulse!r} is unknown: choose one of {', '.join(PULSES)}")
         if self.engine not in ENGINE_NAMES:
             raise UsageError(f"engine {self.engine!r} is unknown: choose one of {', '.join(ENGINE_NAMES)}")
         if self.artifact is not None and not isinstance(self.artifact, Path):

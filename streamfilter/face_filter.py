@@ -21,7 +21,7 @@ from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.composite import write_gain
-from streamfilter.config import FilterSettings
+from streamfilter.config import NATURAL, FilterSettings
 from streamfilter.dither import Dither
 from streamfilter.engine import Engine, State, open_engine
 from streamfilter.face.box import FaceBox, overlap
@@ -31,6 +31,7 @@ from streamfilter.frame import Frame
 from streamfilter.frame_filter import SETTLING
 from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
+from streamfilter.natural_pulse import NaturalPulse, draw_natural_pulse
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, shows_skin, skin_tone
 from streamfilter.skin_cells import oval, toward
@@ -62,7 +63,8 @@ class FilteredFrame:
 class FaceStream:
     """All state of one face, between two frames. ``born`` and ``seconds`` are capture times.
 
-    ``tone`` is the skin's when it was first seen, ``look`` its tone now, ``phase`` the wanted pulse's.
+    ``tone`` is the skin's when it was first seen, ``look`` its tone now, ``phase`` the wanted pulse's,
+    ``natural`` the pulse drawn for this face (None: the network's own).
     """
 
     box: FaceBox
@@ -74,22 +76,25 @@ class FaceStream:
     tone: Tone | None
     look: Tone | None
     phase: float
+    natural: NaturalPulse | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What the network proposes for a face: its crop and gain (3, S, S), and the stream after it."""
+    """What the network proposes for a face: its crop and gain (3, S, S), the stream after it, and the mean
+    change (3,) of a natural pulse now (None: the pulse is the network's own)."""
 
     crop: npt.NDArray[np.float32]
     gain: npt.NDArray[np.float32]
     stream: FaceStream
+    natural: npt.NDArray[np.float32] | None
 
     def wearer(self) -> Wearer:
         """The face as the skin beyond it needs to know it: the gain is the mean over its oval."""
         weighted = self.crop * _inside(self.crop.shape[-1])
         mean = (self.gain * weighted).sum(axis=(1, 2)) / np.maximum(weighted.sum(axis=(1, 2)), 1e-6)
         look = self.stream.look or skin_tone(self.crop)
-        return Wearer(self.stream.box, look, self.stream.phase, np.asarray(mean, np.float32))
+        return Wearer(self.stream.box, look, self.stream.phase, np.asarray(mean, np.float32), self.natural)
 
 
 class VideoFilter:
@@ -109,9 +114,10 @@ class VideoFilter:
         self._settings = settings
         self._finder = finder or FaceFinder()
         seeds = np.random.SeedSequence(settings.seed)
-        clock, noise, dither, beyond = (np.random.default_rng(seed) for seed in seeds.spawn(4))
+        clock, noise, dither, beyond, pulse = (np.random.default_rng(seed) for seed in seeds.spawn(5))
         manifest = artifact.manifest
         self._clock = PulseClock(clock, settings.hr_variability)
+        self._pulse = pulse
         self._masking = Masking(noise, manifest.masking)
         self._dither = Dither(seed=int(dither.integers(256)))
         self._body = body or BodyEditor(beyond, manifest.pulse_direction)
@@ -204,8 +210,18 @@ class VideoFilter:
     def _start(self, box: FaceBox, seconds: float) -> FaceStream:
         clock = self._clock.start(self._settings.target_bpm)
         born = seconds - self._period
+        natural = draw_natural_pulse(self._pulse) if self._settings.pulse == NATURAL else None
         return FaceStream(
-            box, self.engine.init_state(), clock, self._masking.start(), seconds, born, None, None, 0.0
+            box,
+            self.engine.init_state(),
+            clock,
+            self._masking.start(),
+            seconds,
+            born,
+            None,
+            None,
+            0.0,
+            natural,
         )
 
     def _step(self, source: Frame, stream: FaceStream) -> _Step:
@@ -214,11 +230,15 @@ class VideoFilter:
         crop = crop_rgb(source, stream.box, self._size, self._work)
         phase, clock = self._clock.advance(stream.clock, seconds, self._settings.target_bpm)
         noise, noise_state = self._masking.step(stream.noise, step)
+        strength, natural = self._strength, None
+        if stream.natural is not None:
+            shown = stream.natural.at(phase, clock.breath, clock.bpm, strength)
+            noise, natural, strength = noise + shown, shown.mean(axis=(1, 2)), 0.0
         inputs = {
             contract.CROP: crop[None],
             contract.TEXT: self._artifact.text(clock.bpm),
             contract.PHASE: _row(math.cos(phase), math.sin(phase)),
-            contract.STRENGTH: _row(self._strength),
+            contract.STRENGTH: _row(strength),
             contract.DT: _row(step),
             contract.MASKING: noise[None],
         }
@@ -226,8 +246,10 @@ class VideoFilter:
         now = skin_tone(crop)
         look = toward(stream.look or now, now, 1.0 - math.exp(-step / TONE_SECONDS))
         born, tone = stream.born, stream.tone or now
-        following = FaceStream(stream.box, state, clock, noise_state, born, seconds, tone, look, phase)
-        return _Step(crop, gain[0], following)
+        following = FaceStream(
+            stream.box, state, clock, noise_state, born, seconds, tone, look, phase, stream.natural
+        )
+        return _Step(crop, gain[0], following, natural)
 
 
 def build_filter(settings: FilterSettings, opened: OpenEngine = open_engine) -> VideoFilter:

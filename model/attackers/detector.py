@@ -33,12 +33,15 @@ _TOLD = 6  # marks that the report names
 
 def detector(recordings: Sequence[Recording], folds: int, seeds: int) -> dict[str, Any]:
     """Areas under the curve, against ``raw`` and against ``painted`` clips, by detector; the best marks."""
-    return {natural: _against(recordings, natural, folds, seeds) for natural in ("raw", "painted")}
+    return {natural: against(recordings, "out", natural, folds, seeds) for natural in ("raw", "painted")}
 
 
-def _against(recordings: Sequence[Recording], natural: str, folds: int, seeds: int) -> dict[str, Any]:
-    clips = [(one, version) for one in recordings for version in ("out", natural)]
-    edited = np.array([version == "out" for _, version in clips])
+def against(
+    recordings: Sequence[Recording], out: str, natural: str, folds: int, seeds: int
+) -> dict[str, Any]:
+    """Areas under the curve of all detectors that tell versions ``out`` from ``natural``; the best marks."""
+    clips = [(one, version) for one in recordings for version in (out, natural)]
+    edited = np.array([version == out for _, version in clips])
     subjects = [one.identity for one, _ in clips]
     marks = [edit_marks(one.versions[version]) for one, version in clips]
     names = list(marks[0])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,15 +54,17 @@ class Recording:
     versions: Mapping[str, Version]
 
 
-def load(scene: Scene, folder: Path) -> Recording:
-    """A recording of the cache; jitter may cost a frame, so that every scene of a length gives one less."""
+def load(scene: Scene, folder: Path, names: Sequence[str] | None = None) -> Recording:
+    """A recording of the cache, of the role's versions or of ``names``.
+
+    Jitter may cost a frame, so that every scene of a length gives one less."""
     length = scene.settings.frames - round(SKIP_SECONDS * FPS) - 1
     with np.load(folder / f"{scene.key()}.npz") as data:
         stored = {key: data[key] for key in data.files}
     parts = ("face", "cells", "wide", "pixels", "points")
     versions = {
         name: Version(**{part: stored[f"{name}.{part}"][:length] for part in parts})
-        for name in VERSIONS[scene.role]
+        for name in names or VERSIONS[scene.role]
     }
     return Recording(
         name=scene.key(),

@@ -8,7 +8,7 @@ Only what attackers read is kept: means of places and pixel statistics, no pictu
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -121,23 +121,30 @@ def record(scene: Scene, folder: Path, artifact: Path | None = None) -> Path:
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = _arrays(scene, artifact)
+    arrays = recorded_arrays(
+        scene, VERSIONS[scene.role], lambda name, finder: _filter(scene, name, artifact, finder)
+    )
     part = path.with_name(f"part-{path.name}")
     np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
     part.replace(path)
     return path
 
 
-def _arrays(scene: Scene, artifact: Path | None) -> dict[str, npt.NDArray[np.generic]]:
+def recorded_arrays(
+    scene: Scene, names: Sequence[str], make_filter: Callable[[str, FaceFinder], VideoFilter]
+) -> dict[str, npt.NDArray[np.generic]]:
+    """What is kept of the versions ``names``; those that begin with "out" come from ``make_filter``.
+
+    Raises SourceError where the face is not found in every frame that is read.
+    """
     portrait = scene.portrait()
     video = render_video(np.random.default_rng(scene.seed), portrait, scene.settings, scene.size)
-    names = VERSIONS[scene.role]
     readers = {name: _Reader() for name in names}
     followed = WITH_POINTS if scene.role in POINT_ROLES else ()
     finder, dither, box = _SharedFinder(), Dither(seed=scene.seed % 251), None
     first = round(SKIP_SECONDS * FPS)
     with ExitStack() as held:
-        filters = {name: _filter(scene, name, artifact, finder) for name in names if name.startswith("out")}
+        filters = {name: make_filter(name, finder) for name in names if name.startswith("out")}
         for one in filters.values():
             held.callback(one.close)
         for index, drawn in enumerate(video.frames()):
