@@ -63,6 +63,7 @@ class Run:
         self._artifact = load_artifact(plan.artifact)
         self._notes: list[str] = [] if self._gpu.note is None else [self._gpu.note]
         self.engines = self._found_engines()
+        self._notes.append(self._choice())
 
     def measure(self) -> Results:
         """Everything that the plan names. Raises as the parts do."""
@@ -114,6 +115,12 @@ class Run:
         if not found:
             raise EngineError("no engine runs the artifact here: see physio-cam doctor")
         return found
+
+    def _choice(self) -> str:
+        """What ``--engine auto`` takes here, and why."""
+        engine = open_engine(self._artifact, AUTO, self._plan.threads)
+        engine.close()
+        return f"engine auto takes {engine.name}: {engine.reason}"
 
     def _frames(self) -> list[FrameResult]:
         made = []
