@@ -60,6 +60,16 @@ def test_silence_brings_a_card_that_names_its_cause_and_repeats() -> None:
         assert len(cards) == 10
 
 
+def test_a_camera_that_is_back_does_not_make_the_filter_the_culprit() -> None:
+    stalled = decide(showing(10.0), Scene(10.5, None, None, camera_silent=0.5)).screen
+    back = decide(stalled, Scene(10.61, None, None, camera_silent=0.02))
+    assert back.card == CAMERA_STALLED
+    shown = decide(back.screen, Scene(10.64, safe(10.6), None))
+    assert shown.dropped == CAMERA_STALLED
+    hung = decide(back.screen, Scene(10.5 + STALL + 0.12, None, None, camera_silent=0.02))
+    assert hung.card == TOO_SLOW
+
+
 def test_a_slow_camera_is_not_a_stalled_one() -> None:
     scene = Scene(10.25, None, None, patience=0.4, camera_silent=0.25)
     assert decide(showing(10.0), scene).card is None

@@ -26,13 +26,15 @@ class Screen:
     """What the output shows. Moments in seconds.
 
     ``reason`` is the card's (None: an edited frame); ``written`` when it was last written, ``heard`` when a
-    frame or card last came from the filter, ``bad`` when something was last wrong.
+    frame or card last came from the filter, ``bad`` when something was last wrong, ``silent`` when the camera
+    was last found silent.
     """
 
     reason: str | None = STARTING
     written: float = float("-inf")
     heard: float = float("-inf")
     bad: float = float("-inf")
+    silent: float = float("-inf")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,16 +75,18 @@ def decide(screen: Screen, scene: Scene) -> Decision:
     # Silence is counted from the end of a hold, in which nothing was to come.
     heard = screen if newest is None and scene.hold is None else replace(screen, heard=scene.now)
     edited = newest is not None and not newest.card
+    if scene.camera_silent > scene.patience:
+        heard = replace(heard, silent=scene.now)
     if scene.hold is not None:
         period = IDLE_PERIOD if scene.idle else CARD_PERIOD
         return _card(heard, scene.now, scene.hold, period, scene.hold if edited else None)
-    fault = _fault(screen, scene)
+    fault = _fault(heard, scene)
     if fault is not None:
         return _card(replace(heard, bad=scene.now), scene.now, fault, dropped=fault if edited else None)
     if newest is None:
         if screen.reason is not None:
-            return _card(screen, scene.now, screen.reason)
-        return Decision(screen, until=screen.heard + scene.patience)
+            return _card(heard, scene.now, screen.reason)
+        return Decision(heard, until=screen.heard + scene.patience)
     if screen.reason is not None and scene.now - screen.bad < CALM:
         return _card(heard, scene.now, screen.reason, dropped=screen.reason)
     shown = replace(heard, reason=None, written=scene.now)
@@ -94,7 +98,8 @@ def _fault(screen: Screen, scene: Scene) -> str | None:
     if newest is None:
         if scene.now < screen.heard + scene.patience:
             return None
-        return CAMERA_STALLED if scene.camera_silent > scene.patience else TOO_SLOW
+        # A camera that has just come back: its first frame is still on its way through the filter.
+        return CAMERA_STALLED if scene.now - screen.silent < scene.patience else TOO_SLOW
     if newest.card:
         return newest.reason
     return TOO_SLOW if scene.now - newest.arrived > STALL else None
