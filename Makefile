@@ -12,7 +12,7 @@ EXTRAS := openvino,relay,bench,train,reference,dev
 ARGS ?=
 PYTEST_ARGS ?=
 
-.PHONY: help setup lint test test-vm test-failover demo train evaluate estimators bench soak \
+.PHONY: help setup lint test test-vm test-failover demo train evaluate report estimators bench soak \
     relay-measure wheel clean distclean
 
 help: ## list the targets
@@ -50,6 +50,9 @@ train: setup ## train the stream network (ARGS="--settings model/settings/NAME.t
 
 evaluate: setup ## compare the editors and write docs/evaluation
 	$(BIN)/python -m model.evaluate $(ARGS)
+
+report: setup ## every report of docs/evaluation anew, hours (ARGS="--only failures,paper")
+	$(BIN)/python -m model.evaluate.pages $(ARGS)
 
 estimators: ## the learned estimators' own environment, 1.3 GB (python -m model.evaluate.learned)
 	PYTHON='$(PYTHON)' bash scripts/setup_estimators.sh

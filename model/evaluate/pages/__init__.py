@@ -1,0 +1,1 @@
+"""Every report of docs/evaluation with one command, and the page that links them."""

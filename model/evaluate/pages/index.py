@@ -1,0 +1,39 @@
+"""index.md: every report with what is in it, the command that writes it, and whether it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from model.evaluate.pages.parts import PARTS, Part
+from model.evaluate.report import table
+
+INTRO = """# Evaluation: all reports
+
+`make report` writes them all (hours on two cores; what is absent is left out and named here), and this
+page. Each page names the commit, the artifact and the very command that it was written by. What fell short
+stands in each of them, and the worst clips have a page of their own.
+"""
+
+
+def write_index(docs: Path, states: Mapping[str, str]) -> Path:
+    """Writes the page into ``docs``. ``states``: what became of the parts that were run just now, by name."""
+    rows = [_row(part, docs, states) for part in PARTS]
+    head = ("report", "what", "written by", "state")
+    pictures = [f"[{name}]({name})" for part in PARTS for name in part.pictures if (docs / name).is_file()]
+    parts = [INTRO, table(head, rows)]
+    if pictures:
+        parts.append(f"Plots of the first one (heat map of the leak: leak_map.png): {', '.join(pictures)}.\n")
+    path = docs / "index.md"
+    aside = path.with_name(path.name + ".part")
+    aside.write_text("\n".join(parts))
+    aside.replace(path)
+    return path
+
+
+def _row(part: Part, docs: Path, states: Mapping[str, str]) -> tuple[str, str, str, str]:
+    there = (docs / part.page).is_file()
+    name = f"[{part.page}]({part.page})" if there else part.page
+    commands = "; ".join(f"`python {' '.join(words)}`" for words in part.commands)
+    state = states.get(part.name) or ("there, from an earlier run" if there else "not run yet")
+    return name, part.about, commands or part.by, state

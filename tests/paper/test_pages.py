@@ -1,0 +1,64 @@
+"""make report: parts run in order, what is absent or fails is named, the index links what is there."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from model.evaluate.pages.__main__ import evaluate, main, parse, run_part
+from model.evaluate.pages.index import write_index
+from model.evaluate.pages.parts import PARTS, Part
+from streamfilter.errors import UsageError
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def part(*words: str, needs: tuple[str, ...] = ()) -> Part:
+    return Part("one", "one.md", "a report", (words,), needs=needs)
+
+
+def test_a_part_is_run_in_the_checkout_and_its_failure_is_named(tmp_path: Path) -> None:
+    wrote = run_part(part("-c", "open('here', 'w').write('x')"), tmp_path)
+    assert wrote.startswith("written") and (tmp_path / "here").is_file()
+    assert "ended with 3" in run_part(part("-c", "raise SystemExit(3)"), tmp_path)
+
+
+def test_what_is_absent_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHYSIOCAM_SHARED", str(tmp_path / "nowhere"))
+    monkeypatch.setenv("PHYSIOCAM_ESTIMATORS", str(tmp_path / "nothing"))
+    failing = ("-c", "raise SystemExit(3)")
+    assert "clips is not there" in run_part(part(*failing, needs=("clips",)), tmp_path)
+    assert "make estimators" in run_part(part(*failing, needs=("estimators",)), tmp_path)
+
+
+def test_the_index_links_what_is_there_only(tmp_path: Path) -> None:
+    (tmp_path / "README.md").write_text("x")
+    (tmp_path / "leak_map.png").write_bytes(b"x")
+    page = write_index(tmp_path, {"paper": "left out: something"}).read_text()
+    links = set(re.findall(r"\]\(([^)]+)\)", page))
+    assert links == {"README.md", "leak_map.png"}
+    assert all(one.page in page for one in PARTS)
+    assert "left out: something" in page and "not run yet" in page
+
+
+def test_the_index_alone_runs_nothing(tmp_path: Path) -> None:
+    (tmp_path / "docs" / "evaluation").mkdir(parents=True)
+    assert evaluate(parse(["--index"]), "", tmp_path) == 0
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["index.md"]
+
+
+def test_wrong_use_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        main(["--only", "nothing"])
+    with pytest.raises(UsageError, match="checkout"):
+        evaluate(parse(["--index"]), "", tmp_path)
+
+
+def test_the_committed_reports_have_no_dead_link() -> None:
+    docs = ROOT / "docs" / "evaluation"
+    assert (docs / "index.md").is_file()
+    for page in docs.rglob("*.md"):
+        for link in re.findall(r"\]\(([^)#]+)\)", page.read_text()):
+            assert (page.parent / link).exists(), f"{page}: {link}"
