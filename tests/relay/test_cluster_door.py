@@ -1,8 +1,12 @@
-"""Through the door only: a patient by WHIP, a viewer at the other Janus, with the relay's tokens."""
+"""Through the door only: a patient by WHIP, a viewer at the other Janus, with the relay's tokens.
+
+The viewer takes Janus' offer here; test_cluster_whep.py has one that offers.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +18,7 @@ from streamfilter.relay.ports import Role
 from streamfilter.relay.security.tokens import Tokens
 from tests.relay.cluster_scene import SECRET, cluster
 from tests.relay.janus_process import need_janus
-from tests.relay.media_peers import WITHIN, Camera, Seen, until
+from tests.relay.media_peers import WITHIN, Camera, Microphone, Seen, until
 
 ROOM = "visit"
 
@@ -52,7 +56,8 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
                     return answered
 
             peer = parts.peer()
-            peer.addTransceiver(Camera(), direction="sendonly")
+            for sent in (Camera(), Microphone()):
+                peer.addTransceiver(sent, direction="sendonly")
             offer = await parts.described(peer, await peer.createOffer())
             for headers, status in ((viewer, 403), (other, 403), ({"Content-Type": "application/sdp"}, 401)):
                 assert (await send("POST", f"/whip/{ROOM}?hr=80", headers, offer))[0] == status
@@ -62,11 +67,17 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
             await peer.setRemoteDescription(RTCSessionDescription(sdp=answer, type="answer"))
 
             seen = Seen()
-            assert (await send("POST", f"/view/{ROOM}", patient))[0] == 403
-            status, theirs, location = await served("POST", f"/view/{ROOM}", viewer)
+            assert (await send("POST", f"/whep/{ROOM}", patient))[0] == 403
+            status, theirs, location = await served("POST", f"/whep/{ROOM}", viewer)
             assert status == 201
-            assert (await send("PATCH", location, viewer, await parts.answer(theirs, seen)))[0] == 204
+            reply = await parts.answer(theirs, seen)
+            # Passed on, this would end Janus: less its own numbers for resending, no payload type is left.
+            harmful = re.sub(r"(m=video .*?SAVPF).*", r"\1 97", reply).replace(":96 ", ":97 ")
+            assert (await send("PATCH", location, viewer, harmful))[0] == 406
+            assert (await send("PATCH", location, viewer, reply))[0] == 204
+            assert (await send("PATCH", location, viewer, reply))[0] == 409
             await until(lambda: seen.last == "edited")
+            await until(lambda: max((level for _, level in seen.loud), default=0.0) > 1000)
             assert (await send("POST", f"/edit/{ROOM}?hr=hide", patient))[0] == 204
 
             assert (await send("DELETE", visit, viewer))[0] == 403

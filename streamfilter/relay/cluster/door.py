@@ -1,7 +1,8 @@
 """Where patients and viewers come in: HTTP with the relay's tokens outside, Janus inside.
 
-A patient publishes by WHIP (RFC 9725). A viewer is offered to, since a VideoRoom offers to its subscribers:
-POST answers 201 with Janus' offer, and the viewer's answer comes back by PATCH on the Location.
+A patient publishes by WHIP (RFC 9725), a viewer receives by WHEP (draft-ietf-wish-whep-03). A viewer whose
+offer would not fit asks for one instead, as WHEP's first drafts had it: POST without a body answers 201 with
+Janus' offer, and the viewer's answer comes back by PATCH on the Location. There is no trickling.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import logging
 import secrets
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from aiohttp import web
 
@@ -19,6 +20,7 @@ from streamfilter.relay.cluster.front_client import want
 from streamfilter.relay.cluster.janus import JanusError, JanusHandle, JanusServer, JanusSession
 from streamfilter.relay.cluster.keys import ClusterKeys, Side
 from streamfilter.relay.cluster.shown_room import ShownRoom
+from streamfilter.relay.cluster.subscriber_sdp import answer_both, clean_answer
 from streamfilter.relay.cluster.videoroom import NO_SUCH_ROOM, Membership, RoomKeeper, Subscription
 from streamfilter.relay.messages import parse_hr
 from streamfilter.relay.ports import Refusal, Role
@@ -36,11 +38,15 @@ _LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class _Visit:
-    """A connection: by which token, and its handle at Janus. ``viewing``: a viewer's, else a patient's."""
+    """A connection: by which token, and its handle at Janus. ``viewing``: a viewer's, else a patient's.
+
+    ``offer``: of Janus, as long as it awaits an answer.
+    """
 
     grant: Grant
     handle: JanusHandle
     viewing: tuple[ShownRoom, Subscription] | None = None
+    offer: str | None = None
 
     @property
     def over(self) -> bool:
@@ -75,10 +81,10 @@ class Door:
         app.add_routes(
             [
                 web.post("/whip/{room}", self._publish),
-                web.post("/view/{room}", self._view),
-                web.patch("/view/{room}/{visit}", self._answer),
+                web.post("/whep/{room}", self._view),
+                web.patch("/whep/{room}/{visit}", self._answer),
                 web.post("/edit/{room}", self._edit),
-                web.delete("/{side:whip|view}/{room}/{visit}", self._leave),
+                web.delete("/{side:whip|whep}/{room}/{visit}", self._leave),
             ]
         )
         self._runner = web.AppRunner(app, access_log=None)
@@ -116,20 +122,32 @@ class Door:
 
     async def _view(self, request: web.Request) -> web.Response:
         grant = self._grant(request, Role.VIEWER)
+        offer = check_offer(await _sdp(request)) if request.can_read_body else None
         room = await self._shown(grant.room)
         there = [one for one in self._visits.values() if one.viewing is not None and one.viewing[0] is room]
         if len(there) >= MOST_VIEWERS:
             raise Refusal(503, "this room has no place for one more viewer", 10.0)
-        subscription, offer = await room.view()
-        visit = secrets.token_urlsafe(12)
-        self._visits[visit] = _Visit(grant, subscription.handle, (room, subscription))
-        return _created(f"/view/{grant.room}/{visit}", offer)
+        subscription, theirs = await room.view()
+        visit = _Visit(grant, subscription.handle, (room, subscription), None if offer else theirs)
+        told = theirs
+        try:
+            if offer is not None:
+                told, answer = answer_both(offer, theirs)
+                await subscription.start(answer)
+        except (Refusal, JanusError):
+            await _ended(visit)
+            raise
+        name = secrets.token_urlsafe(12)
+        self._visits[name] = visit
+        return _created(f"/whep/{grant.room}/{name}", told)
 
     async def _answer(self, request: web.Request) -> web.Response:
         visit = self._visit(request, Role.VIEWER)
-        if visit.viewing is None:
-            raise Refusal(404, "there is no such session")
-        await visit.viewing[1].start((await _sdp(request)).decode(errors="replace"))
+        if visit.viewing is None or visit.offer is None:
+            raise Refusal(409, "this session awaits no answer")
+        answer = clean_answer(check_offer(await _sdp(request)), visit.offer)
+        self._visits[request.match_info["visit"]] = replace(visit, offer=None)
+        await visit.viewing[1].start(answer)
         return web.Response(status=204)
 
     async def _edit(self, request: web.Request) -> web.Response:
