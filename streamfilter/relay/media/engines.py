@@ -9,7 +9,7 @@ from streamfilter.contract import STEP_GRAPH
 from streamfilter.engine import Engine, open_engine
 from streamfilter.engine.shared import SharedEngine, open_shared
 
-SLOTS = 32  # streams for each processor that filters: several times what it does in real time
+SLOTS = 16  # streams for each processor that filters: more than it does in real time
 
 
 class Engines:
