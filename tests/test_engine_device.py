@@ -18,11 +18,12 @@ from export.device.half import half_products
 from export.device.parity import TOLERANCE, device_parity
 from export.serving_parity import parity_inputs
 from streamfilter.artifact import Artifact, default_artifact_path, load_artifact, write_manifest
-from streamfilter.contract import CROP, DEVICE_GRAPH, SERVING_GRAPH
+from streamfilter.contract import CROP, DEVICE_GRAPH, DT, FRAME, SERVING_GRAPH
 from streamfilter.engine.base import Gain, State, frame_inputs
 from streamfilter.engine.batch import BatchEngine
 from streamfilter.engine.device import DeviceEngine
 from streamfilter.engine.device_buffers import Place
+from streamfilter.engine.device_rows import DeviceRows
 from streamfilter.engine.device_session import DeviceSession, device_graph, open_on_cpu
 from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
 from streamfilter.errors import ArtifactError, EngineError
@@ -141,6 +142,20 @@ def test_streams_at_a_time_have_memory_of_their_own(full: Artifact, opened: Devi
         device.init_state()
 
 
+def test_each_direction_of_the_swap_has_a_cuda_graph_of_its_own(
+    full: Artifact, opened: DeviceSession
+) -> None:
+    """The processor takes the option, and has no graphs: the numbers are what can be looked at here."""
+    place = Place("device on cpu", "CPUExecutionProvider", graph_option="gpu_graph_id")
+    session = DeviceSession(full, opened._session, place)
+    buffers = [session.buffers(1), session.buffers(4)]
+    numbers = [options.get_run_config_entry("gpu_graph_id") for one in buffers for _, options in one._runs]
+    assert len(set(numbers)) == 4 and "-1" not in numbers  # -1 would capture none
+    inputs, plain = drawn(full, 6)(0), OnnxRuntimeEngine(full)
+    gain = buffers[0].run({**inputs, FRAME: np.zeros(1, np.int64)})
+    np.testing.assert_allclose(gain, plain.step(inputs, plain.init_state())[0], atol=1e-6)
+
+
 def test_a_stream_that_fails_starts_over_and_the_others_go_on(full: Artifact, opened: DeviceSession) -> None:
     inputs = drawn(full, 5)
     plain, batch = OnnxRuntimeEngine(full), BatchEngine(opened, 2)
@@ -186,6 +201,20 @@ def test_what_feeds_the_band_stop_stays_in_float32() -> None:
     for name in ("colour", "level", "first", "second", "encoder0"):
         assert kinds[f"state.{name}"] == kinds[f"next.{name}"] == onnx.TensorProto.FLOAT
     assert kinds["gain"] == kinds["crop"] == onnx.TensorProto.FLOAT
+
+
+def test_a_run_that_fails_is_an_error_and_all_slots_start_over(full: Artifact, opened: DeviceSession) -> None:
+    inputs, plain = drawn(full, 7)(0), OnnxRuntimeEngine(full)
+    rows = DeviceRows(opened.buffers(2), opened.layout, 2)
+    rows.step({0: inputs, 1: inputs})
+    memory = rows._buffers._given
+    whole = memory[CROP]
+    memory[CROP] = memory[DT]  # the copy fails, as to a device that is lost
+    with pytest.raises(EngineError, match="failed in a step"):
+        rows.step({0: inputs})
+    memory[CROP] = whole
+    wanted, _ = plain.step(inputs, plain.init_state())
+    np.testing.assert_allclose(rows.step({1: inputs})[1], wanted, atol=1e-6)
 
 
 def test_a_provider_that_fell_back_is_an_error(full: Artifact) -> None:

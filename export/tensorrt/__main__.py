@@ -73,7 +73,9 @@ def _build(arguments: argparse.Namespace) -> list[Engine]:
     engines = []
     for sm in arguments.sm:
         engine, cached = cache.engine(graph, sm, (low, best, high), arguments.anew)
-        (arguments.out / f"sm{sm}.plan").write_bytes(engine.plan)
+        aside = arguments.out / f".sm{sm}.plan"
+        aside.write_bytes(engine.plan)
+        aside.replace(arguments.out / f"sm{sm}.plan")
         half, full = engine.products
         found = engine.inspection
         print(

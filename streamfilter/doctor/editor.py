@@ -54,8 +54,11 @@ def check_engines(artifact: Artifact, wanted: str = AUTO, opener: Opener = open_
     engine.close()
     said = f"{' and '.join(loaded)} load the editor" if len(loaded) > 1 else f"{loaded[0]} loads the editor"
     said += f"; {wanted} takes {engine.name}" + (f" ({engine.reason})" if wanted == AUTO else "")
-    # OpenVINO is an extra: that it is not installed is no fault.
-    said += "".join(f"; {name}: {why}" for name, why in refused.items() if name != ONNXRUNTIME)
-    if ONNXRUNTIME in refused:
-        return warn("engines", said, refused[ONNXRUNTIME])
-    return ok("engines", said)
+    # OpenVINO is an extra: that it is not installed is no fault. A GPU's library that is here and fails is.
+    said += "".join(
+        f"; {name}: {why}"
+        for name, why in refused.items()
+        if name not in (ONNXRUNTIME, *ON_GPU) and f"{name} did not take part" not in engine.reason
+    )
+    faults = [why for name, why in refused.items() if name in (ONNXRUNTIME, *ON_GPU)]
+    return warn("engines", said, *faults) if faults else ok("engines", said)

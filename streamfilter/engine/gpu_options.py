@@ -21,3 +21,8 @@ def without_tf32() -> None:
     The device graph leaves them nothing to round so (export/device/forms.py); this is the second lock.
     """
     os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")
+
+
+def cause(error: Exception) -> str:
+    """What went wrong, without ONNX Runtime's prefix and the path of its library."""
+    return str(error).rsplit("with error: ", 1)[-1].strip()

@@ -20,7 +20,7 @@ from streamfilter.contract import DEVICE_GRAPH, FRAME
 from streamfilter.engine.build_cache import cache_folder, cache_name, read_cached, write_cached
 from streamfilter.engine.device_buffers import Place
 from streamfilter.engine.device_session import DeviceSession, device_graph, layout_on_cpu
-from streamfilter.engine.gpu_options import gpu_options, without_tf32
+from streamfilter.engine.gpu_options import cause, gpu_options, without_tf32
 from streamfilter.engine.layout import Layout
 from streamfilter.errors import EngineError
 
@@ -109,8 +109,9 @@ def _device(index: int) -> Any:
             ort.register_execution_provider_library(PROVIDER, plugin.get_library_path())
     except Exception as error:  # as above, and what the package raises while it looks for its libraries
         raise EngineError(
-            f"TensorRT for RTX does not load ({error}): it needs an RTX 30 or newer with NVIDIA's driver "
-            f"and ONNX Runtime 1.24 or newer (here {ort.__version__}); or take --engine onnxruntime"
+            f"TensorRT for RTX does not load ({cause(error)}): it needs an RTX 30 or newer, "
+            f"NVIDIA's driver and ONNX Runtime from 1.24 (here {ort.__version__}); "
+            "or take --engine onnxruntime"
         ) from error
     devices = [device for device in ort.get_ep_devices() if device.ep_name == PROVIDER]
     if index >= len(devices):

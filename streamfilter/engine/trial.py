@@ -57,8 +57,10 @@ class Outcome:
         quickest = min(self.took, key=lambda name: self.took[name])
         why = "the quickest" if quickest == self.chosen else f"quicker to start than {quickest}, and as fast"
         said = f"{why} in a trial here: {times} ms a step"
+        # What is wrong, without what to do about it: that is in the log and in physio-cam doctor.
         return said + "".join(
-            f"; {name} did not take part: {reason}" for name, reason in self.refused.items()
+            f"; {name} did not take part: {reason.split(': it needs')[0]}"
+            for name, reason in self.refused.items()
         )
 
 
