@@ -27,8 +27,9 @@ class TurnServer:
 
 
 @contextmanager
-def turn_server(folder: Path) -> Iterator[TurnServer]:
-    """Runs ``turnserver`` until the end; ``folder`` holds its files. Skips where it is not installed."""
+def turn_server(folder: Path, *more: str) -> Iterator[TurnServer]:
+    """Runs ``turnserver`` until the end; ``folder`` holds its files, ``more`` are lines of its configuration.
+    Skips where it is not installed."""
     program = shutil.which("turnserver")
     if program is None:
         pytest.skip("coturn is not installed (Debian: coturn)")
@@ -46,6 +47,7 @@ def turn_server(folder: Path) -> Iterator[TurnServer]:
         f"static-auth-secret={SECRET.decode()}",
         f"pidfile={folder / 'turn.pid'}",
         f"userdb={folder / 'turn.db'}",
+        *more,
     ]
     configuration = folder / "turnserver.conf"
     configuration.write_text("\n".join(lines) + "\n")
