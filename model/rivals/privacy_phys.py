@@ -1,16 +1,19 @@
 """Privacy-Phys: gradient steps on the pixels until a pretrained 3-D CNN reads the wanted wave.
 
 Sun and Li 2022, "Privacy-Phys: Facial Video-Based Physiological Modification for Privacy Protection", IEEE
-Signal Processing Letters 29. Known of it, from abstracts and citations (no code is public): a face clip's
-pixels are the unknown; a pretrained 3-D CNN for rPPG (PhysNet) with frozen parameters reads a wave from them;
-its negative Pearson correlation with a wanted wave is reduced by gradient steps on the pixels. Chosen here,
-where the paper's text was not to be had:
+Signal Processing Letters 29. No code of the authors is public, the paper was not to be had; a public
+reading note gives: x, a copy of the video z, is the unknown; a pretrained 3-D CNN with frozen parameters
+reads a wave from it; gradient steps on x reduce −ρ(wave, wanted) + λ ‖x − z‖² / (pixels), ρ Pearson's
+correlation, λ = 0.1; pixels off the skin are put back. It says that the PSNR came to 51 dB and more. Here
+it differs:
 
-- windows of 128 frames, as the network was trained; the last one ends with the clip and overlaps;
-- the gradient is scaled to a root mean square of ``STEP`` grey levels a step, and steps end at a correlation
-  of ``ENOUGH`` or after ``STEPS``: the fewer steps, the smaller the change;
-- the change is found on the network's own 32 × 32 view and enlarged to the face's pixels (for an area average
-  the same as steps on the pixels, up to the enlargement's smoothness);
+- the network is PhysNet with its published weights, in windows of 128 frames, as it was trained; the last one
+  ends with the clip and overlaps;
+- no λ term: the gradient is scaled to a root mean square of ``STEP`` grey levels a step, and steps end at a
+  correlation of ``ENOUGH`` or after ``STEPS``: the fewer steps, the smaller the change;
+- the change is found on the network's own 32 × 32 view of a close square around the face, without a mask of
+  the skin, and enlarged to its pixels (for an area average the same as steps on the pixels, up to the
+  enlargement's smoothness);
 - pixels are rounded at random, since whole steps would erase a change of less than a level.
 """
 

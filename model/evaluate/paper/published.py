@@ -3,7 +3,7 @@
 Zhou, Paruchuri, Spjut, Akşit 2025, arXiv 2509.25348. Its abstract gives PSNR 38.96 dB, SSIM 0.98, MAE 10.00
 bpm, MAPE 10.09 %, which are its averages on PURE; all else is from a public reading note of it and could
 not be checked against the paper. PulseEdit's row is as run by those authors. Neither PulseEdit's (Chen,
-Liao, Wu 2022) nor Privacy-Phys's (Sun, Li 2022) own figures were to be had.
+Liao, Wu 2022) nor Privacy-Phys's (Sun, Li 2022) own tables were to be had.
 """
 
 from __future__ import annotations
@@ -47,9 +47,9 @@ ROWS = (
 )
 
 NAMES = MappingProxyType({"pure": "PURE", "ubfc1": "UBFC", "ubfc2": "UBFC", "mmpd": "MMPD"})
-NOTE = """\
-Published figures were not measured here. Of them, the paper's abstract confirms PSNR, SSIM, MAE and MAPE
-of PhysioLatent's average on PURE (marked *published*); the others are from a public reading note and
-could not be checked (*published, unconfirmed*). PulseEdit's are as those authors ran it. PulseEdit's and
-Privacy- Phys's own papers were not to be had, and no figure of theirs is quoted.
+NOTE = """Published figures were not measured here. Of them, the paper's abstract confirms PSNR, SSIM, MAE
+and MAPE of PhysioLatent's average on PURE (marked *published*); the others are from a public
+reading note and could not be checked (*published, unconfirmed*). PulseEdit's are as those authors
+ran it. The tables of PulseEdit's and Privacy-Phys's own papers were not to be had; of the latter
+a reading note says that its PSNR came to 51 dB and more, with no figure of the error.
 """
