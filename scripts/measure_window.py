@@ -23,13 +23,14 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
 from model.evaluate.clip import EvalClip
 from model.evaluate.metrics import Fidelity, leaks, readings, rgb_of
-from model.evaluate.reading import block_sums, face_trace
+from model.evaluate.reading import block_sums, even, face_trace
 from model.evaluate.synthetic import open_synthetic, synthetic_specs
 from streamfilter.config import FilterSettings
 from streamfilter.errors import PhysioCamError
 from streamfilter.face_filter import build_filter
 from streamfilter.frame import Frame
 from streamfilter.frame_filter import AtOnce, DelayedFilter
+from streamfilter.rppg.filters import band_pass
 from streamfilter.window.face_filter import build_window_filter
 
 ESTIMATORS = ("POS", "CHROM")
@@ -38,14 +39,15 @@ NONE, STREAM, WINDOW = MODES = ("none", "stream", "window")
 
 @dataclass
 class Figures:
-    """One mode on one clip: errors to the target (bpm), coherence with the true pulse, PSNR (dB) over the
-    face's box, latency (frames, s), frames a second."""
+    """One mode on one clip: errors to the target (bpm), coherence with the true pulse, ``swing`` of the skin's
+    green in the pulse's band (per cent, rms), PSNR (dB) over the face's box, latency (frames, s), frames a
+    second."""
 
     clip: str
     mode: str
     error: dict[str, float | None]
     coherence: float | None
-    left: float | None
+    swing: float
     psnr: float | None
     latency: tuple[int, float]
     fps: float
@@ -102,14 +104,17 @@ def measure(clip: EvalClip, mode: str, options: argparse.Namespace) -> Figures:
         made.close()
     read = np.stack(blocks)
     span = slice(first, last)
-    found = readings(face_trace(read), clip, span)["error"]
+    trace = face_trace(read)
+    found = readings(trace, clip, span)["error"]
     leak = leaks(read, clip, span)
+    green = even(trace, clip.times[span], clip.fps)[:, 1]
+    swing = 100.0 * float(band_pass(green / green.mean() - 1.0, clip.fps).std())
     return Figures(
         clip=clip.name,
         mode=mode,
         error={name: found[name] for name in ESTIMATORS},
         coherence=leak.get("face_mean"),
-        left=leak.get("left"),
+        swing=swing,
         psnr=None if mode == NONE else fidelity.figures()["psnr"],
         latency=(frames, seconds),
         fps=last / spent,
@@ -123,7 +128,7 @@ def row(figures: Figures) -> str:
     error = " / ".join("–" if value is None else f"{value:.2f}" for value in figures.error.values())
     numbers = [
         "–" if value is None else f"{value:.{digits}f}"
-        for value, digits in ((figures.coherence, 2), (figures.left, 2), (figures.psnr, 1))
+        for value, digits in ((figures.coherence, 2), (figures.swing, 2), (figures.psnr, 1))
     ]
     frames, seconds = figures.latency
     cells = [figures.clip, figures.mode, error, *numbers, f"{frames} ({seconds:.2f} s)", f"{figures.fps:.0f}"]
@@ -146,7 +151,7 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     cv2.setNumThreads(1)
     print(
-        "| clip | mode | error to target, POS / CHROM (bpm) | coherence with the true pulse | share left "
+        "| clip | mode | error to target, POS / CHROM (bpm) | coherence with the true pulse | green in the pulse's band, rms (%) "
         "| PSNR of the face's box (dB) | latency (frames) | frames a second | shielded |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
