@@ -226,14 +226,18 @@ async def put_out_others(keeper: RoomKeeper, feed: str) -> None:
 
 
 async def next_layout(shown: RoomKeeper) -> int:
-    """Another order of streams than that of the newest feed in the shown room.
+    """Other places of the streams in the offer than those of the feeds in the shown room.
 
-    Between two Janus a stream has the SSRC of its place in that order, whoever's it is (before Janus 1.3). By
-    an SSRC that changes, a Janus tells that a viewer has been switched, and goes on counting the viewer's
-    packets and time; else it sends numbers that SRTP has seen, and nothing arrives until they are past.
+    Between two Janus a stream has the SSRC of its place, whoever's it is (before Janus 1.3). By an SSRC that
+    changes, a Janus tells that a viewer has been switched, and goes on counting its packets and time; else it
+    sends numbers that SRTP has seen, and nothing arrives until they are past. All feeds count, not the newest
+    alone: its worker may have died before it sent anything.
     """
-    newest = max((one.id for one in await shown.participants() if one.publishes), default="")
-    return (int(newest.split("-")[1]) + 1) % len(LAYOUTS) if _FEED.match(newest) else 0
+    feeds = sorted(one.id for one in await shown.participants() if one.publishes and _FEED.match(one.id))
+    taken = [int(feed.split("-")[1]) for feed in feeds]
+    newest = taken[-1] if taken else -1
+    places = [(newest + step) % len(LAYOUTS) for step in range(1, len(LAYOUTS) + 1)]
+    return next((one for one in places if one not in taken), places[0])
 
 
 async def _gone(keeper: RoomKeeper) -> None:

@@ -13,7 +13,8 @@ from streamfilter.relay.media.peer import _configuration
 from streamfilter.relay.media.viewer import AiortcViewer
 from streamfilter.relay.ports import Refusal, ViewerMedia
 
-LAYOUTS = (("video", "audio"), ("audio", "video"))  # orders in which the streams may be offered
+_KINDS = ("video", "audio")
+LAYOUTS = ((0, _KINDS), (0, _KINDS[::-1]), (2, _KINDS))  # empty sections, then the streams, in an offer
 
 
 class Uplink:
@@ -26,11 +27,14 @@ class Uplink:
         self._connection = RTCPeerConnection(_configuration(viewer.settings))
 
     async def offer(self, layout: int = 0) -> str:
-        """The offer, with all candidates, of one video and one audio stream in the order of ``layout``."""
+        """The offer, with all candidates, of one video and one audio stream, placed as in ``layout``."""
         viewer, connection = self.viewer, self._connection
         viewer._connection = connection  # its end is the viewer's end
         connection.on("connectionstatechange", viewer._changed)
-        viewer.prepare(connection, LAYOUTS[layout])
+        empty, kinds = LAYOUTS[layout]
+        for _ in range(empty):
+            connection.addTransceiver("audio", direction="recvonly")  # Janus answers: inactive
+        viewer.prepare(connection, kinds)
         description = await connection.createOffer()
         guard = viewer._guard = DatagramGuard(connection, viewer.metrics.drop)
         guard.offer_only(viewer.settings.interfaces)
