@@ -127,14 +127,18 @@ def _patches(g: GraphWriter, p: Parameters, crop: str, s: StreamSettings) -> tup
     weight = p["encoder.patch.weight"]
     mean = np.eye(3)[:, :, None, None] * np.full((cell, cell), 1.0 / cell**2)
     # Twice the picture minus one, as the network sees it, is in the weights; the cells' colour goes along.
-    bias = np.concatenate([p["encoder.patch.bias"] - weight.sum(axis=(1, 2, 3)), np.full(3, BLACK)])
+    offset = p["encoder.patch.bias"] - weight.sum(axis=(1, 2, 3))
+    # The norm over the channels that follows takes their mean away: these are made without it.
+    weight, offset = (2.0 * (weight - weight.mean(axis=0)), offset - offset.mean())
+    bias = np.concatenate([offset, np.full(3, BLACK)])
     size = [cell, cell]
-    both = g("Conv", crop, np.concatenate([2.0 * weight, mean]), bias, strides=size, kernel_shape=size)
+    both = g("Conv", crop, np.concatenate([weight, mean]), bias, strides=size, kernel_shape=size)
     features, colour = g.split(g.reshape(both, s.width + 3, side * side), [s.width, 3], 1)
     name = "encoder.patch_norm.norm"
-    last = g("Transpose", features, perm=[0, 2, 1])
-    normed = g("LayerNormalization", last, p[f"{name}.weight"], p[f"{name}.bias"], epsilon=EPSILON)
-    return colour, g("Transpose", g.silu(normed), perm=[0, 2, 1])
+    power = g("MatMul", np.full((1, s.width), 1.0 / s.width), g("Mul", features, features))
+    normed = g("Div", features, g("Sqrt", g("Add", power, EPSILON)))
+    scaled = g("Mul", normed, p[f"{name}.weight"][:, None])
+    return colour, g.silu(g("Add", scaled, p[f"{name}.bias"][:, None]))
 
 
 def _encoder(g: GraphWriter, p: Parameters, fine: str, features: str, s: StreamSettings) -> str:
@@ -260,8 +264,16 @@ def _decoder(
     line = bilinear(s.grid, side)
     mix = g("MatMul", small, np.kron(line, line).T)
 
-    double = (np.arange(side)[:, None] // 2 * s.grid + np.arange(side)[None, :] // 2).ravel()
-    y = g("Add", g("Gather", up, double, axis=2), fine)
+    doubled = g(
+        "Resize",
+        g.reshape(up, s.width, s.grid, s.grid),
+        "",
+        np.array([1.0, 1.0, 2.0, 2.0], np.float32),
+        mode="nearest",
+        coordinate_transformation_mode="asymmetric",
+        nearest_mode="floor",
+    )
+    y = g("Add", g.reshape(doubled, s.width, side * side), fine)
     y = g("Add", g("Mul", y, films[0]), films[1])
     spread = g(
         "Conv",

@@ -49,7 +49,9 @@ def front_end(g: GraphWriter, colour: str, dt: str, frame: str, cells: int) -> t
         g.output(following, f"{contract.NEXT_PREFIX}{name}", _STATES, signals)
         estimates.append(g("Sub", level, passed))
     kinds = g("Concat", estimates[0], g.reshape(brisk, 1, signals), inner, axis=1)
-    features = g("MatMul", g.reshape(kinds, 3 * (2 + _STATES), cells), _halving(cells).T)
+    side, maps = math.isqrt(cells), 3 * (2 + _STATES)
+    halved = g("AveragePool", g.reshape(kinds, maps, side, side), kernel_shape=[2, 2], strides=[2, 2])
+    features = g.reshape(halved, maps, cells // 4)
     estimate = g.reshape(estimates[1], 3, cells)
     g.output(level, f"{contract.NEXT_PREFIX}level", 1, signals)
     return estimate, features
@@ -147,10 +149,3 @@ def _section_matrices(dampings: Array) -> tuple[Array, Array]:
             spread[(index - 1) * _COUNT + section] = flat[index]
         weights.append(spread)
     return np.concatenate(weights, 1).astype(np.float32), np.concatenate(biases).astype(np.float32)
-
-
-def _halving(cells: int) -> Array:
-    """(cells / 4, cells): mean of 2 × 2 cells, in row order."""
-    side = math.isqrt(cells)
-    line = np.kron(np.eye(side // 2), np.full((1, 2), 0.5))
-    return np.kron(line, line).astype(np.float32)

@@ -30,7 +30,8 @@ import importlib, importlib.util, json, pkgutil, sys
 import streamfilter
 names = [module.name for module in pkgutil.walk_packages(streamfilter.__path__, "streamfilter.")]
 for name in names:
-    optional = name == "streamfilter.engine.openvino_cpu" and importlib.util.find_spec("openvino") is None
+    no_openvino = importlib.util.find_spec("openvino") is None
+    optional = name.startswith("streamfilter.engine.openvino_") and no_openvino
     optional |= name.startswith("streamfilter.relay.") and importlib.util.find_spec("aiortc") is None
     if not name.endswith("__main__") and not optional:
         importlib.import_module(name)

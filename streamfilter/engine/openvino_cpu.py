@@ -10,7 +10,7 @@ import numpy.typing as npt
 import openvino as ov
 
 from streamfilter.artifact import Artifact
-from streamfilter.contract import GAIN, TensorSpec
+from streamfilter.contract import GAIN, STEP_GRAPH, TensorSpec
 from streamfilter.engine.base import (
     Gain,
     State,
@@ -38,25 +38,16 @@ class OpenVinoEngine:
         """Load the graph. Raises EngineError where OpenVINO refuses it, ArtifactError where it is not the
         graph that the manifest promises."""
         self.reason = reason
-        options = {
-            "NUM_STREAMS": 1,
-            "INFERENCE_NUM_THREADS": threads,
-            "PERFORMANCE_HINT": "LATENCY",
-            # bf16, the default where the CPU has it, is too coarse for changes of a tenth of a per cent.
-            "INFERENCE_PRECISION_HINT": "f32",
-            # The camera, the call and the filter share these cores.
-            "ENABLE_CPU_PINNING": False,
-        }
         try:
             core = ov.Core()
             model = core.read_model(artifact.graph, b"")
-            compiled = core.compile_model(model, "CPU", options)
+            compiled = core.compile_model(model, "CPU", cpu_options(threads))
             request = compiled.create_infer_request()
         except RuntimeError as error:
             raise EngineError(f"OpenVINO cannot load {artifact.path / 'step.onnx'}: {error}") from error
         manifest = artifact.manifest
-        check_graph(map(_spec, compiled.inputs), manifest.inputs, "input")
-        check_graph(map(_spec, compiled.outputs), manifest.outputs, "output")
+        check_graph(map(spec_of, compiled.inputs), manifest.inputs, "input")
+        check_graph(map(spec_of, compiled.outputs), manifest.outputs, "output")
         self._request: ov.InferRequest | None = request
         self._inputs = frame_inputs(manifest.inputs)
         self._states = manifest.state_inputs()
@@ -82,7 +73,8 @@ class OpenVinoEngine:
             request.set_tensor(next_name(spec.name), state.spare[spec.name])
         request.set_tensor(GAIN, ov.Tensor(gain, shared_memory=True))
         try:
-            request.infer()
+            # By default every output is copied once more, for a dictionary that nobody reads.
+            request.infer(share_outputs=True)
         except RuntimeError as error:
             raise EngineError(f"OpenVINO failed in a step: {error}") from error
         check_gain(gain)
@@ -96,10 +88,24 @@ class OpenVinoEngine:
         return {spec.name: ov.Tensor(np.zeros(spec.shape, spec.dtype)) for spec in self._states}
 
 
-def _spec(port: Any) -> TensorSpec:
+def cpu_options(threads: int) -> dict[str, Any]:
+    """How a graph is loaded, for so many threads."""
+    return {
+        "NUM_STREAMS": 1,
+        "INFERENCE_NUM_THREADS": threads,
+        "PERFORMANCE_HINT": "LATENCY",
+        # bf16, the default where the CPU has it, is too coarse for changes of a tenth of a per cent.
+        "INFERENCE_PRECISION_HINT": "f32",
+        # The camera, the call and the filter share these cores.
+        "ENABLE_CPU_PINNING": False,
+    }
+
+
+def spec_of(port: Any, graph: str = STEP_GRAPH) -> TensorSpec:
+    """What an input or output of a loaded graph is. Raises ArtifactError where its shape is not fixed."""
     if not port.get_partial_shape().is_static:
         raise ArtifactError(
-            f"tensor {port.any_name!r} of step.onnx has no fixed shape: export the artifact again"
+            f"tensor {port.any_name!r} of {graph} has no fixed shape: export the artifact again"
         )
     dtype = port.element_type.get_type_name()
     return TensorSpec(port.any_name, tuple(port.shape), _DTYPES.get(dtype, dtype))

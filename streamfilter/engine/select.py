@@ -89,11 +89,14 @@ def _open_openvino(artifact: Artifact, threads: int) -> Engine:
         )
     try:
         from streamfilter.engine.openvino_cpu import OpenVinoEngine
+        from streamfilter.engine.openvino_serving import OpenVinoRunner
     except ImportError as error:
         raise EngineError(
             f"OpenVINO is installed but does not start ({error}): reinstall it with "
             "pip install --force-reinstall openvino, or take --engine onnxruntime"
         ) from error
+    if artifact.serving is not None:
+        return ServingEngine(OpenVinoRunner(artifact, threads), frame_inputs(artifact.manifest.inputs), ASKED)
     return OpenVinoEngine(artifact, threads, ASKED)
 
 
