@@ -8,7 +8,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.setup-done
-EXTRAS := openvino,relay,bench,train,reference,dev
+EXTRAS := openvino,relay,livekit,bench,train,reference,dev
 ARGS ?=
 PYTEST_ARGS ?=
 

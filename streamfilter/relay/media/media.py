@@ -62,7 +62,7 @@ class AiortcMedia:
             self._ticking = asyncio.get_running_loop().create_task(self._tick())
         made = AiortcBroadcast(
             self.settings,
-            self._lane,
+            self.lane,
             self._admit_publisher,
             self._admit_viewer,
             self._broadcasts.discard,
@@ -90,7 +90,8 @@ class AiortcMedia:
         self.engines.close()
         sys.setswitchinterval(self._switching)
 
-    def _lane(self, edit: Edit, stage: Stage) -> Lane:
+    def lane(self, edit: Edit, stage: Stage) -> Lane:
+        """A publisher's way through the filter, onto ``stage``. Raises UsageError."""
         return Lane(self._make_filter, self._base, edit, self._workers, stage)
 
     def _admit_publisher(self, room: AiortcBroadcast, instead: AiortcPatient | None) -> None:
