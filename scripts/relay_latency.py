@@ -135,7 +135,7 @@ def _compared(fps: float, viewer: str, ways: dict[str, Figures]) -> dict[str, An
     offset = ways_told[RELAY]["sound_after_picture_ms"]["p50"]
     met = more is not None and more <= MOST_ADDED
     if viewer == "prompt":
-        met = offset is not None and abs(offset) <= MOST_OFFSET
+        met = met and offset is not None and abs(offset) <= MOST_OFFSET
     return {
         "fps": fps,
         "viewer": viewer,
@@ -143,7 +143,7 @@ def _compared(fps: float, viewer: str, ways: dict[str, Figures]) -> dict[str, An
         "added_over_loopback_ms": {"p50": more, "p99": added(DIRECT, "p99")},
         "added_over_aiortc_relay_ms": {"p50": added(FLOOR, "p50"), "p99": added(FLOOR, "p99")},
         "added_by_the_filter_ms": {"p50": added(UNFILTERED, "p50"), "p99": added(UNFILTERED, "p99")},
-        "judged_by": "sound against picture" if viewer == "prompt" else "added over loopback, p50",
+        "judged_by": "added over loopback, p50" + (", sound against picture" if viewer == "prompt" else ""),
         "met": met,
     }
 
