@@ -26,6 +26,9 @@ and, where it is known, the true rate; and how far the head moved, how the light
 how much of the box was skin. The faces themselves are left out, since the rights in the clips are not
 settled; `--pictures` shows them. What is read now may differ from the evaluation's figures where artifact
 or code have changed since, so both are given.
+
+Coherence is coarse on short clips, such as real ones of 6 to 10 s, since it averages few stretches of
+them.
 """
 
 
