@@ -32,7 +32,7 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
             await until(parts.front.live)
             tokens = Tokens(SECRET.encode())
             januses = {one.server.name: one.server for one in (parts.a, parts.b)}
-            door = Door(januses, "b", parts.keys, tokens, [parts.server.url])
+            door = Door(januses, "b", parts.keys, tokens, [parts.server.url], answer_within=3.0)
             base = f"http://127.0.0.1:{await door.start()}"
             patient, viewer, other = (
                 {
@@ -76,6 +76,7 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
             assert (await send("PATCH", location, viewer, harmful))[0] == 406
             assert (await send("PATCH", location, viewer, reply))[0] == 204
             assert (await send("PATCH", location, viewer, reply))[0] == 409
+            _, _, unanswered = await send("POST", f"/whep/{ROOM}", viewer)
             await until(lambda: seen.last == "edited")
             await until(lambda: max((level for _, level in seen.loud), default=0.0) > 1000)
             assert (await send("POST", f"/edit/{ROOM}?hr=hide", patient))[0] == 204
@@ -84,6 +85,8 @@ def test_a_patient_and_a_viewer_meet_who_know_nothing_of_janus(tmp_path: Path) -
             assert (await send("DELETE", visit, patient))[0] == 200
             await until(lambda: seen.last == "card")
             assert (await send("DELETE", location, viewer))[0] == 200
+            while (await send("PATCH", unanswered, viewer, "none"))[0] != 404:  # it holds no place for ever
+                await asyncio.sleep(0.2)
             assert "raw" not in seen.since(0.0)
             await door.stop()
 

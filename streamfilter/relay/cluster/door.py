@@ -40,21 +40,24 @@ _LOG = logging.getLogger(__name__)
 class _Visit:
     """A connection: by which token, and its handle at Janus. ``viewing``: a viewer's, else a patient's.
 
-    ``offer``: of Janus, as long as it awaits an answer.
+    ``offer``: of Janus, as long as it awaits an answer, until ``due`` (s).
     """
 
     grant: Grant
     handle: JanusHandle
     viewing: tuple[ShownRoom, Subscription] | None = None
     offer: str | None = None
+    due: float = 0.0
 
     @property
     def over(self) -> bool:
-        return self.handle.hung_up.is_set() or self.handle.session.ended.is_set()
+        gone = self.handle.hung_up.is_set() or self.handle.session.ended.is_set()
+        return gone or (self.offer is not None and time.monotonic() > self.due)
 
 
 class Door:
-    """``own``: name of the Janus that its viewers are at; patients are taken to their room's home."""
+    """``own``: name of the Janus that its viewers are at; patients are taken to their room's home.
+    ``answer_within``: seconds that a viewer may take to answer an offer."""
 
     def __init__(
         self,
@@ -64,7 +67,9 @@ class Door:
         tokens: Tokens,
         fronts: Sequence[str],
         kbps: int = 1500,
+        answer_within: float = 15.0,
     ) -> None:
+        self._answer_within = answer_within
         self._januses, self._own = dict(januses), own
         self._keys, self._tokens, self._fronts, self._kbps = keys, tokens, tuple(fronts), kbps
         self._sessions: dict[str, JanusSession] = {}
@@ -128,7 +133,8 @@ class Door:
         if len(there) >= MOST_VIEWERS:
             raise Refusal(503, "this room has no place for one more viewer", 10.0)
         subscription, theirs = await room.view()
-        visit = _Visit(grant, subscription.handle, (room, subscription), None if offer else theirs)
+        due = time.monotonic() + self._answer_within
+        visit = _Visit(grant, subscription.handle, (room, subscription), None if offer else theirs, due)
         told = theirs
         try:
             if offer is not None:
