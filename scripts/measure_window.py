@@ -39,9 +39,9 @@ NONE, STREAM, WINDOW = MODES = ("none", "stream", "window")
 
 @dataclass
 class Figures:
-    """One mode on one clip: errors to the target (bpm), coherence with the true pulse, ``swing`` of the skin's
-    green in the pulse's band (per cent, rms), PSNR (dB) over the face's box, latency (frames, s), frames a
-    second."""
+    """One mode on one clip: errors to the target (bpm), coherence with the true pulse, ``swing`` of the
+    skin's green in the pulse's band (per cent, rms), PSNR (dB) over the face's box, latency (frames, s),
+    frames a second."""
 
     clip: str
     mode: str
@@ -151,7 +151,8 @@ def main(argv: list[str] | None = None) -> int:
     options = parser.parse_args(argv)
     cv2.setNumThreads(1)
     print(
-        "| clip | mode | error to target, POS / CHROM (bpm) | coherence with the true pulse | green in the pulse's band, rms (%) "
+        "| clip | mode | error to target, POS / CHROM (bpm) | coherence with the true pulse "
+        "| green in the pulse's band, rms (%) "
         "| PSNR of the face's box (dB) | latency (frames) | frames a second | shielded |"
     )
     print("|---|---|---|---|---|---|---|---|---|")
