@@ -33,6 +33,7 @@ from streamfilter.bench.start import cold_start
 from streamfilter.bench.stats import paired_ratio
 from streamfilter.bench.steps import PLAIN, PlainOrt, Stepper, step_inputs
 from streamfilter.bench.streams import (
+    BATCHED,
     ENGINE,
     FILTER,
     PROCESSES,
@@ -44,7 +45,7 @@ from streamfilter.bench.streams import (
 )
 from streamfilter.config import FilterSettings
 from streamfilter.contract import STEP_GRAPH
-from streamfilter.engine.select import AUTO, ENGINE_NAMES, open_engine
+from streamfilter.engine.select import AUTO, ENGINE_NAMES, ONNXRUNTIME, open_engine
 from streamfilter.errors import EngineError, UsageError
 from streamfilter.frame import Frame
 
@@ -218,16 +219,19 @@ class Run:
         made = []
         for step in own:
             made += [self._served(ENGINE, how, step.name, step.cpu_ms) for how in (THREADS, PROCESSES)]
+        if self._artifact.serving is not None and ONNXRUNTIME in self.engines:
+            cost = next(step.cpu_ms for step in own if step.name == ONNXRUNTIME)
+            made.append(self._served(ENGINE, BATCHED, ONNXRUNTIME, cost))
         made += [self._served(FILTER, how, quickest, 10.0) for how in (THREADS, PROCESSES)]
         return made
 
     def _served(self, what: str, how: str, engine: str, cost_ms: float) -> StreamsResult:
         plan, workers = self._plan, usable_cpus()
         self._say(f"streams, {what}, {engine}, {how}")
-        job = Job(what, engine, plan.artifact, plan.streams_size, plan.camera)
+        job = Job(what, engine, plan.artifact, plan.streams_size, plan.camera, batched=how == BATCHED)
         self._gpu.use()
         guess = int(0.8 * workers * 1000 / FPS / max(cost_ms, 0.05))
-        crew = ThreadCrew(job, workers) if how == THREADS else ProcessCrew(job, workers)
+        crew = ProcessCrew(job, workers) if how == PROCESSES else ThreadCrew(job, workers)
         try:
             streams, trials = most_streams(crew, workers, plan.trial_seconds, guess, self._gpu.sample)
         finally:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -26,6 +26,7 @@ from streamfilter.artifact import load_artifact
 from streamfilter.bench.footage import FPS, Size, footage
 from streamfilter.bench.steps import step_inputs
 from streamfilter.config import FilterSettings
+from streamfilter.engine.batch import BatchEngine
 from streamfilter.engine.select import open_engine
 from streamfilter.errors import EngineError
 from streamfilter.face_filter import VideoFilter
@@ -33,6 +34,8 @@ from streamfilter.frame import Frame
 
 ENGINE, FILTER = "engine", "filter"
 THREADS, PROCESSES = "threads", "processes"
+BATCH = 16  # streams that go in one run of the graph
+BATCHED = f"threads, batches of {BATCH}"
 SERVED = 0.99  # share of frames that are done in time
 _GIVE_UP = 0.5  # seconds behind: this will not recover
 _MOST = 100_000
@@ -48,6 +51,7 @@ class Job:
     artifact: Path | None
     size: Size
     camera: str
+    batched: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,16 +124,56 @@ class Server:
             wait = due - time.perf_counter()
             if wait > 0:
                 time.sleep(wait)
-            for work in self._work[:streams]:
-                work(tick)
-                late.append(time.perf_counter() - due)
+            for done in self._serve(tick, streams):
+                late += [time.perf_counter() - due] * done
             if late and late[-1] > _GIVE_UP:
                 return late + [float("inf")] * (streams * (ticks - tick - 1))
         return late
 
+    def _serve(self, tick: int, streams: int) -> Iterator[int]:
+        """Works on frame ``tick`` of every stream, and says of how many after each piece of work."""
+        for work in self._work[:streams]:
+            work(tick)
+            yield 1
+
     def close(self) -> None:
         """Free the engine."""
         self._engine.close()
+
+
+class BatchServer(Server):
+    """One worker whose streams' steps go in batches, as the relay's do."""
+
+    def __init__(self, job: Job) -> None:
+        from streamfilter.engine.onnxruntime_serving import OrtRunner
+
+        super().__init__(job)
+        artifact = load_artifact(job.artifact)
+        self._runner = OrtRunner(artifact, 1)
+        self._inputs = step_inputs(artifact, footage(job.size, 1, job.camera))
+        self._batches: list[BatchEngine] = []
+
+    def prepare(self, streams: int) -> None:
+        """See :meth:`Server.prepare`."""
+        while BATCH * len(self._batches) < streams:
+            batch = BatchEngine(self._runner, BATCH)
+            slots = [batch.join() for _ in range(BATCH)]
+            # A number of streams is bound at its first run.
+            for count in range(1, BATCH + 1):
+                batch.step(dict.fromkeys(slots[:count], self._inputs[0]))
+            self._batches.append(batch)
+
+    def _serve(self, tick: int, streams: int) -> Iterator[int]:
+        inputs = self._inputs[tick % len(self._inputs)]
+        for number, batch in enumerate(self._batches):
+            count = min(BATCH, streams - BATCH * number)
+            if count > 0:
+                batch.step(dict.fromkeys(range(count), inputs))
+                yield count
+
+
+def _server(job: Job) -> Server:
+    return BatchServer(job) if job.batched else Server(job)
 
 
 def _at(frame: Frame, index: int) -> Frame:
@@ -141,7 +185,7 @@ class ThreadCrew:
 
     def __init__(self, job: Job, workers: int) -> None:
         self._pool = ThreadPoolExecutor(workers)
-        self._servers = [Server(job) for _ in range(workers)]
+        self._servers = [_server(job) for _ in range(workers)]
         self._switching = sys.getswitchinterval()
         sys.setswitchinterval(_SWITCH_SECONDS)
 
@@ -220,7 +264,7 @@ def _serve(job: Job, end: Connection) -> None:
     """A worker process: numbers of streams to prepare, and trials, until the other end is closed."""
     cv2.setNumThreads(1)
     try:
-        server = Server(job)
+        server = _server(job)
         end.send([])
         while True:
             asked = end.recv()

@@ -20,7 +20,17 @@ from streamfilter.bench.footage import FORMATS, SIZES, Size, footage, frame_of
 from streamfilter.bench.gpu import ABSENT, Gpu
 from streamfilter.bench.machine import memory_mb
 from streamfilter.bench.results import load_results
-from streamfilter.bench.streams import FILTER, THREADS, Job, ProcessCrew, ThreadCrew, Trial, most_streams
+from streamfilter.bench.streams import (
+    BATCH,
+    ENGINE,
+    FILTER,
+    THREADS,
+    Job,
+    ProcessCrew,
+    ThreadCrew,
+    Trial,
+    most_streams,
+)
 from streamfilter.config import FilterSettings
 from streamfilter.errors import EngineError
 from streamfilter.face.finder import FaceFinder
@@ -256,6 +266,16 @@ def test_workers_serve_the_real_filter(crew: type[ThreadCrew] | type[ProcessCrew
         assert [len(part) for part in workers.trial([0, 1], 0.1)] == [0, 3]
     finally:
         workers.close()
+
+
+def test_batches_are_filled_one_after_the_other() -> None:
+    crew = ThreadCrew(Job(ENGINE, "onnxruntime", None, SMALL, "yu12", batched=True), 2)
+    try:
+        late = crew.trial([1, BATCH + 2], 0.1)
+        assert [len(part) for part in late] == [3, 3 * (BATCH + 2)]
+        assert len(set(late[1])) == 6  # a batch's streams are done at once
+    finally:
+        crew.close()
 
 
 def test_a_worker_that_cannot_start_is_an_error() -> None:
