@@ -11,7 +11,7 @@ from types import ModuleType
 import pytest
 from packaging.requirements import Requirement
 
-from streamfilter.artifact import load_artifact
+from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.capture.camera import CameraFormat, CameraSettings
 from streamfilter.capture.cameras import CameraInfo
 from streamfilter.config import FilterSettings
@@ -22,7 +22,9 @@ from streamfilter.doctor.portrait import DrawnScene
 from streamfilter.doctor.software import LINUX_PACKAGES, Package, check_packages, check_python
 from streamfilter.doctor.speed import SMALLER, Speed, check_speed, measure_speed
 from streamfilter.doctor.virtual_camera import check_loopback, is_installed
-from streamfilter.errors import ArtifactError, SinkError, SourceError
+from streamfilter.engine import Engine, open_engine
+from streamfilter.engine.select import ON_GPU, installed_engines
+from streamfilter.errors import ArtifactError, EngineError, SinkError, SourceError
 from streamfilter.face.detect import FaceDetector
 from streamfilter.live.ports import Picture
 from streamfilter.sinks.v4l2loopback import DeviceState, LoopbackDevice
@@ -117,9 +119,25 @@ def test_an_artifact_without_figures_passes_and_one_that_strayed_warns(tiny_arti
 
 
 def test_the_engines_that_load_and_the_one_that_auto_takes(tiny_artifact: Path) -> None:
+    if set(installed_engines()) & set(ON_GPU):
+        pytest.skip("a GPU engine is installed, and may fail here")
     found = check_engines(load_artifact(tiny_artifact))
     assert found.verdict is Verdict.OK
     assert "auto takes onnxruntime" in found.what
+
+
+def test_a_gpu_engine_that_is_installed_and_fails_is_a_warning(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def opener(artifact: Artifact, name: str) -> Engine:
+        if name == "cuda":
+            raise EngineError("no driver: install one")
+        return open_engine(artifact, "onnxruntime")
+
+    monkeypatch.setattr("streamfilter.doctor.editor.installed_engines", lambda: ("onnxruntime", "cuda"))
+    found = check_engines(load_artifact(tiny_artifact), opener=opener)
+    assert found.verdict is Verdict.WARN and "no driver: install one" in str(found)
+    assert "tensorrt" not in str(found)
 
 
 def test_a_graph_that_no_engine_takes_is_a_failed_check(tiny_artifact: Path, tmp_path: Path) -> None:

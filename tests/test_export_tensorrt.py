@@ -52,7 +52,9 @@ class TestEngine:
         assert engine.inspection.engines == 1
         assert engine.operators == len(onnx.load_from_string(graph).graph.node)
         assert engine.products[0] > 30 and engine.products[1] == 0
-        assert engine.norms == 8 and engine.inspection.half > 30
+        operators = [node.op_type for node in onnx.load_from_string(graph).graph.node]
+        assert engine.norms == operators.count("LayerNormalization") > 0
+        assert engine.inspection.half > 30
         assert len(engine.plan) > 1e6
 
     def test_it_binds_the_state_by_name_type_and_profile(self, engine: Engine) -> None:

@@ -24,10 +24,10 @@ _BINDING = re.compile(
     re.M,
 )
 _PROFILE = re.compile(r"MinShape: \[([-\d,]*)\], OptShape: \[([-\d,]*)\], MaxShape: \[([-\d,]*)\]")
-_KINDS = {
-    onnx.TensorProto.FLOAT: "Float",
-    onnx.TensorProto.FLOAT16: "Half",
-    onnx.TensorProto.INT64: "Int64",
+_KINDS: dict[int, str] = {
+    int(onnx.TensorProto.FLOAT): "Float",
+    int(onnx.TensorProto.FLOAT16): "Half",
+    int(onnx.TensorProto.INT64): "Int64",
 }
 Shape = tuple[int, ...]
 
