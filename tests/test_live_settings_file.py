@@ -31,7 +31,7 @@ TEXTS: dict[str, tuple[str, ...]] = {
     "beyond_face": ("false", "true"),
     "always_on": ("true", "false"),
     "settle": ("0.5", "2"),
-    "engine": ("auto", "onnxruntime", "openvino"),
+    "engine": ("auto", "onnxruntime", "openvino", "cuda", "tensorrt-rtx"),
     "artifact": ("auto", "/somewhere/editor"),
     "threads": ("1", "4"),
     "max_faces": ("1", "9"),
