@@ -83,7 +83,11 @@ def _common(sent: MediaDescription, wanted: MediaDescription) -> RTCRtpParameter
     codecs: list[RTCRtpCodecParameters] = []
     for codec in sent.rtp.codecs:
         for theirs in wanted.rtp.codecs:
-            if theirs.payloadType == codec.payloadType and is_codec_compatible(codec, theirs):
+            same = (theirs.payloadType, theirs.parameters.get("apt")) == (
+                codec.payloadType,
+                codec.parameters.get("apt"),
+            )
+            if same and is_codec_compatible(codec, theirs):
                 both = deepcopy(codec)
                 both.rtcpFeedback = [
                     one for one in codec.rtcpFeedback
