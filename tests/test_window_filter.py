@@ -261,6 +261,7 @@ def test_a_window_that_fails_takes_its_frames_with_it(
         ({"artifact": None}, UsageError, "no packaged editor"),
         ({"engine": "openvino"}, EngineError, "onnxruntime only"),
         ({"strength": 0.5}, UsageError, "in full"),
+        ({"pulse": "natural"}, UsageError, "trained to"),
     ],
 )
 def test_what_a_window_editor_does_not_do_is_refused(

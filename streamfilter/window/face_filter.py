@@ -16,7 +16,7 @@ import numpy as np
 
 from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import PulseClock
-from streamfilter.config import FilterSettings
+from streamfilter.config import CLEAR, FilterSettings
 from streamfilter.dither import Dither
 from streamfilter.engine.select import AUTO
 from streamfilter.errors import EngineError, UsageError
@@ -200,6 +200,8 @@ def build_window_filter(settings: FilterSettings, hop: int | None = None) -> Win
         )
     if settings.strength != 1.0:
         raise UsageError("the window editor always shows the pulse in full: leave strength at 1")
+    if settings.pulse != CLEAR:
+        raise UsageError("the window editor shows the pulse that it was trained to: leave --pulse out")
     if settings.engine not in (AUTO, WindowEngine.name):
         raise EngineError(f"the window mode runs on {WindowEngine.name} only: leave --engine out")
     artifact = load_window_artifact(settings.artifact)
