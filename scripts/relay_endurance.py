@@ -33,6 +33,7 @@ from streamfilter.relay.ports import Role
 
 MOST_GROWTH = 5.0  # per cent
 SMALL = (160, 120)
+TOGETHER = 4  # connects at a time before the counting begins
 FPS = 15.0
 LONGEST_GAP = 1.0  # seconds without a picture that a running session may have under the datagrams
 _CANDIDATE = re.compile(r"^a=candidate:\S+ 1 udp \d+ (\S+) (\d+) typ host", re.MULTILINE | re.IGNORECASE)
@@ -48,10 +49,12 @@ _LIKE = {
 }
 
 
-async def connect(http: aiohttp.ClientSession, host: Host, clip: list[bytes], polite: bool) -> bool:
+async def connect(
+    http: aiohttp.ClientSession, host: Host, clip: list[bytes], polite: bool, room: str = "door"
+) -> bool:
     """A patient and a viewer come, see each other, and go. Whether the viewer saw anything."""
     patient, viewer = Peer(), Peer()
-    links = {patient: host.link(Role.PATIENT, "door"), viewer: host.link(Role.VIEWER, "door")}
+    links = {patient: host.link(Role.PATIENT, room), viewer: host.link(Role.VIEWER, room)}
     patient.sends(EncodedVideo(clip, FPS, time.monotonic()))
     viewer.receives("video")
     try:
@@ -81,8 +84,10 @@ async def tallied(http: aiohttp.ClientSession, host: Host) -> dict[str, float]:
 async def connects(http: aiohttp.ClientSession, host: Host, options: argparse.Namespace) -> dict[str, Any]:
     clip = encode_clip(FPS, 200, *SMALL)
     first = await tallied(http, host)
-    for index in range(options.warm):
-        await connect(http, host, clip, index % 2 == 0)
+    # Several at a time, so that every thread of the relay's pools is there, and has its share of memory.
+    for index in range(0, options.warm, TOGETHER):
+        rooms = [f"door-{number}" for number in range(TOGETHER)]
+        await asyncio.gather(*(connect(http, host, clip, index % 8 == 0, room) for room in rooms))
     before = await tallied(http, host)
     samples, blind, started = [before], 0, time.monotonic()
     for index in range(options.connects):

@@ -1,13 +1,16 @@
-"""The engines behind a process's filters: one for all where it takes many streams, else one for each."""
+"""What a process's filters have in common: one engine, where it takes many streams, and one face detector."""
 
 from __future__ import annotations
 
 from threading import Lock
 
 from streamfilter.artifact import Artifact
+from streamfilter.config import FilterSettings
 from streamfilter.contract import STEP_GRAPH
 from streamfilter.engine import Engine, open_engine
 from streamfilter.engine.shared import SharedEngine, open_shared
+from streamfilter.face.detect import FaceDetector
+from streamfilter.face_filter import VideoFilter, build_filter
 
 SLOTS = 16  # streams for each processor that filters: more than it does in real time
 
@@ -18,7 +21,16 @@ class Engines:
     def __init__(self, processors: int) -> None:
         self._slots = SLOTS * processors
         self._lock = Lock()
+        self._detector: FaceDetector | None = None
         self._shared: dict[tuple[str, int, str], SharedEngine | None] = {}
+
+    def build_filter(self, settings: FilterSettings) -> VideoFilter:
+        """As :func:`streamfilter.face_filter.build_filter`."""
+        with self._lock:
+            if self._detector is None:
+                self._detector = FaceDetector()
+            detector = self._detector
+        return build_filter(settings, self.open, detector)
 
     def open(self, artifact: Artifact, name: str, threads: int) -> Engine:
         """As :func:`streamfilter.engine.select.open_engine`, for one filter."""

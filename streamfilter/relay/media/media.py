@@ -7,10 +7,8 @@ import sys
 import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 
 from streamfilter.config import FilterSettings
-from streamfilter.face_filter import build_filter
 from streamfilter.relay.media.broadcast import AiortcBroadcast
 from streamfilter.relay.media.capacity import Capacity
 from streamfilter.relay.media.engines import Engines
@@ -30,14 +28,14 @@ SWITCH_SECONDS = 5e-4  # after which a thread that waits for the interpreter get
 class AiortcMedia:
     """:class:`streamfilter.relay.ports.Media` on aiortc. Made and used in the relay's event loop.
 
-    Every publisher has a filter of its own; their steps go to one engine, where it takes many streams.
+    Every publisher has a filter; all have one face detector and, where it takes many streams, one engine.
     """
 
     def __init__(self, settings: MediaSettings, make_filter: MakeFilter | None = None) -> None:
         """``make_filter`` (None: the real one) may raise PhysioCamError, which shows as a card."""
         self.settings = settings
         self.engines = Engines(settings.processors)
-        self._make_filter = make_filter or partial(build_filter, opened=self.engines.open)
+        self._make_filter = make_filter or self.engines.build_filter
         self._base = FilterSettings(
             engine=settings.engine,
             artifact=settings.artifact,
