@@ -103,6 +103,16 @@ def misled(results: Sequence[Result]) -> dict[str, tuple[int, int, int]]:
     return out
 
 
+def at_target(results: Sequence[Result], name: str) -> tuple[int, int]:
+    """Readings of our output at the target, and all of them, whether the reader reads the input or not."""
+    pairs = [
+        (result["learned"][name].get(key), target)
+        for result in results
+        for key, target in zip((OURS, f"{OURS}, second"), result["targets"], strict=True)
+    ]
+    return sum(_near(value, target, MISLED_BPM) for value, target in pairs), len(pairs)
+
+
 def _near(value: float | None, other: float | None, within: float) -> bool:
     return value is not None and other is not None and abs(value - other) <= within
 
@@ -187,11 +197,15 @@ def write(folder: Path, results: Sequence[Result], meta: dict[str, Any]) -> None
         share = sum(chance) / (4 * len(chance))
         parts.append(f"Found in the pulse-free version of the synthetic clips, by chance: {share:.0%}.\n")
     if results[0]["learned"]:
-        counts = [(n, str(c[0]), f"{c[2]} of {c[1]}") for n, c in misled(results).items()]
+        counts = [
+            (n, f"{c[0]} of {len(results)}", f"{c[2]} of {c[1]}", "{} of {}".format(*at_target(results, n)))
+            for n, c in misled(results).items()
+        ]
         head = (
             "estimator",
             f"clips whose input it reads (± {SANE_BPM:g} bpm)",
             "of their filtered readings at the target",
+            "of all filtered readings",
         )
         parts += ["## Learned estimators", meta["estimators"], table(head, counts), learned_table(results)]
     parts += [*(f"Not measured: {note}\n" for note in meta["notes"])]
