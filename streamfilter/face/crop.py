@@ -7,7 +7,7 @@ mean changes smoothly as the box glides. Reading it beyond its ends by extrapola
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -57,23 +57,52 @@ def crop_planes(frame: Frame, box: FaceBox, size: int = CROP_SIZE, work: Workspa
     y = box.top + box.size * np.arange(size + 1) / size
     cx, cy = (x + CHROMA_SHIFT) / 2, y / 2
     means = work.doubles("crop.means", 3, size, size)
-    for made, plane in zip(means, (frame.y, frame.u, frame.v), strict=True):
-        cell_means(plane, *((x, y) if plane is frame.y else (cx, cy)), work, made)
+    _cells(frame.y, _places(frame.y.shape, x, y), work, means[0])
+    chroma = _places(frame.u.shape, cx, cy)
+    for plane, made in ((frame.u, means[1]), (frame.v, means[2])):
+        _cells(plane, chroma, work, made)
     return means
 
 
-def cell_means(
-    plane: Plane, x: Cells, y: Cells, work: Workspace | None = None, out: Cells | None = None
-) -> Cells:
-    """Means (len(y) - 1, len(x) - 1) of a plane over the cells between increasing edges x and y (pixels).
+def cell_means(plane: Plane, x: Cells, y: Cells) -> Cells:
+    """Means (len(y) - 1, len(x) - 1) of a plane over the cells between increasing edges x and y (pixels)."""
+    made = np.empty((len(y) - 1, len(x) - 1))
+    _cells(plane, _places(plane.shape, x, y), Workspace(), made)
+    return made
 
-    They are written to ``out``, if given; ``work`` is scratch memory.
+
+class _Places(NamedTuple):
+    """Where the cells' corners lie in the sums of a part of a plane, its ``rows`` and ``columns``.
+
+    ``corners`` (n, m) count in its flattened sums, ``down`` (n, 1) and ``across`` (m,) are the way to the next
+    sum that is left, ``height`` and ``width`` the cells' sides.
     """
-    x0, x1 = _reach(x, plane.shape[1])
-    y0, y1 = _reach(y, plane.shape[0])
-    part = plane[y0:y1, x0:x1]
+
+    rows: slice
+    columns: slice
+    corners: npt.NDArray[np.intp]
+    down: Cells
+    across: Cells
+    height: Cells
+    width: Cells
+
+
+def _places(shape: tuple[int, ...], x: Cells, y: Cells) -> _Places:
+    (x0, x1), (y0, y1) = _reach(x, shape[1]), _reach(y, shape[0])
+    tall, wide = y1 - y0 + 1, x1 - x0 + 1
+    row, down = _split(y - y0, tall)
+    column, across = _split(x - x0, wide)
+    # A sum of a column and a row takes three times its size in buffers; with a whole array it takes none.
+    corners = np.repeat(row * wide, len(column)).reshape(-1, len(column))
+    corners += column
+    sides = np.diff(y)[:, None], np.diff(x)
+    return _Places(slice(y0, y1), slice(x0, x1), corners, down[:, None], across, *sides)
+
+
+def _cells(plane: Plane, places: _Places, work: Workspace, out: Cells) -> None:
+    """To ``out`` the means over the cells."""
+    part = plane[places.rows, places.columns]
     tall, wide = part.shape[0] + 1, part.shape[1] + 1
-    work = work or Workspace()
     sums: npt.NDArray[Any]
     if part.size < 2**23:  # 2**23 * 255 < 2**31
         sums = work.integers("crop.sums", tall, wide)
@@ -81,24 +110,17 @@ def cell_means(
     else:
         sums = work.doubles("crop.sums", tall, wide)
         cv2.integral(part, sum=sums, sdepth=cv2.CV_64F)
-    row, down = _split(y - y0, tall)
-    column, across = _split(x - x0, wide)
-    # A sum of a column and a row takes three times its size in buffers; with a whole array it takes none.
-    corners = np.repeat(row * wide, len(column)).reshape(-1, len(column))
-    corners += column
-    above = _between(sums, corners, across, work.doubles("crop.above", *corners.shape))
-    corners += wide
-    below = _between(sums, corners, across, work.doubles("crop.below", *corners.shape))
+    flat, shape = sums.reshape(-1), places.corners.shape
+    above = _between(flat, places, work.doubles("crop.above", *shape))
+    below = _between(flat[wide:], places, work.doubles("crop.below", *shape))
     below -= above
-    below *= down[:, None]
+    below *= places.down
     below += above  # the running sums at the cells' corners
     rows = np.subtract(below[1:], below[:-1], out=above[1:])
-    cells = np.empty((len(y) - 1, len(x) - 1)) if out is None else out
-    np.copyto(cells, rows[:, 1:])
-    cells -= rows[:, :-1]
-    cells /= np.diff(y)[:, None]
-    cells /= np.diff(x)
-    return cells
+    np.copyto(out, rows[:, 1:])
+    out -= rows[:, :-1]
+    out /= places.height
+    out /= places.width
 
 
 def _reach(edges: Cells, length: int) -> tuple[int, int]:
@@ -113,12 +135,11 @@ def _split(edges: Cells, length: int) -> tuple[npt.NDArray[np.intp], Cells]:
     return whole.astype(np.intp), edges - whole
 
 
-def _between(sums: npt.NDArray[Any], whole: npt.NDArray[np.intp], rest: Cells, out: Cells) -> Cells:
-    """To ``out`` the sums at ``whole`` (rows, columns), ``rest`` (columns,) of the way to the next place."""
-    flat = sums.reshape(-1)
-    before = flat.take(whole)
-    np.subtract(flat[1:].take(whole), before, out=out)
-    out *= rest
+def _between(sums: npt.NDArray[Any], places: _Places, out: Cells) -> Cells:
+    """To ``out`` the sums at the corners, as far across as they lie."""
+    before = sums.take(places.corners)
+    np.subtract(sums[1:].take(places.corners), before, out=out)
+    out *= places.across
     out += before
     return out
 
