@@ -74,8 +74,8 @@ def cell_means(plane: Plane, x: Cells, y: Cells) -> Cells:
 class _Places(NamedTuple):
     """Where the cells' corners lie in the sums of a part of a plane, its ``rows`` and ``columns``.
 
-    ``corners`` (n, m) count in its flattened sums, ``down`` (n, 1) and ``across`` (m,) are the way to the next
-    sum that is left, ``height`` and ``width`` the cells' sides.
+    ``corners`` (n, m) count in its flattened sums, ``down`` (n, 1) and ``across`` (m,) are the way on to the
+    next sum, ``height`` and ``width`` the cells' sides.
     """
 
     rows: slice
