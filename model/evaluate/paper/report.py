@@ -41,7 +41,7 @@ box, against the same frames before the edit. Input and output MAE are the estim
 *target* before and after; one that reads nothing counts as 60 bpm off. Further than the paper:
 *coherence* is squared, of POS, CHROM and GREEN with the contact wave within 0.2 Hz of its rate; *found*
 is the share of POS, CHROM, GREEN and PCA that read the true rate (± 3 bpm) once the target is notched out
-of their wave.
+of their wave. Below 20 s or so coherence is coarse, since it averages few stretches of a clip.
 """
 
 
@@ -99,8 +99,8 @@ def render(results: Sequence[Result], rows: Sequence[Row], meta: dict[str, Any])
     parts = [
         "# The paper's table\n",
         INTRO.format(count=len(results), subjects=subjects, title=title, **about),
-        *(f"- {note}\n" for note in meta["notes"]),
-        f"\n## Read by {ESTIMATOR}, as in the paper\n",
+        "\n".join(f"- {note}" for note in meta["notes"]) + "\n",
+        f"## Read by {ESTIMATOR}, as in the paper\n",
         "As each method writes it.\n",
         _main(rows, meta["dataset"]),
         NOTE,
