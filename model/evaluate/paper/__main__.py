@@ -86,7 +86,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         about = load_content(options.reference, KIND)
         notes.append(
             f"reference: {about['settings']['vae']['kind']} VAE, step {about['step']} "
-            f"of {about['settings']['optimiser']['steps']} of its training; its last validation found a PSNR of "
+            f"of {about['settings']['optimiser']['steps']} of its training; its last validation: PSNR "
             f"{about['metrics'].get('psnr', float('nan')):.1f} dB over the 72 × 72 crop"
         )
     if options.lpips is None:
