@@ -55,10 +55,10 @@ PARTS = (
         "paper/README.md",
         "the paper's table, on a small set of generated and real clips; of any dataset: docs/datasets.md",
         (
-            ("-m", "model.evaluate.paper.footage", str(PAPER_SET)),
+            ("-m", "model.evaluate.paper.footage", str(PAPER_SET), "--generated", "2", "--seconds", "13"),
             (
                 *("-m", "model.evaluate.paper", "--dataset", "plain", "--folder", str(PAPER_SET)),
-                *("--out", "docs/evaluation/paper"),
+                *("--out", "docs/evaluation/paper", "--seconds", "10"),
             ),
         ),
     ),
