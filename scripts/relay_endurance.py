@@ -201,7 +201,7 @@ def main() -> int:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--connects", type=int, default=200, help="0: none")
-    parser.add_argument("--warm", type=int, default=20, help="connects before the counting begins")
+    parser.add_argument("--warm", type=int, default=60, help="connects before the counting begins")
     parser.add_argument("--foreign", type=int, default=10_000, help="datagrams of strangers; 0: none")
     parser.add_argument("--rate", type=float, default=1000.0, help="of these, a second")
     return run_measurement(parser, measure)

@@ -26,7 +26,6 @@ from streamfilter.dither import Dither
 from streamfilter.engine import Engine, State, open_engine
 from streamfilter.face.box import FaceBox, overlap
 from streamfilter.face.crop import crop_rgb
-from streamfilter.face.detect import FaceDetector
 from streamfilter.face.finder import FaceFinder
 from streamfilter.frame import Frame
 from streamfilter.frame_filter import SETTLING
@@ -253,22 +252,17 @@ class VideoFilter:
         return _Step(crop, gain[0], following, natural)
 
 
-def build_filter(
-    settings: FilterSettings, opened: OpenEngine = open_engine, detector: FaceDetector | None = None
-) -> VideoFilter:
+def build_filter(settings: FilterSettings, opened: OpenEngine = open_engine) -> VideoFilter:
     """Artifact, engine and detector as the settings name them; OpenCV, in this process, gets as many threads.
 
-    ``opened``: given the artifact, the engine's name and its threads. ``detector``: one that several filters
-    have in common; None: one of its own. Raises ArtifactError for a missing or damaged artifact, EngineError
-    where no engine can run it.
+    ``opened``: given the artifact, the engine's name and its threads. Raises ArtifactError for a missing or
+    damaged artifact, EngineError where no engine can run it.
     """
     artifact = load_artifact(settings.artifact)
     artifact.text(settings.target_bpm)
     # OpenCV's own threads gain a tenth of the time here and cost a third more of the processor.
     cv2.setNumThreads(settings.threads)
-    return VideoFilter(
-        settings, artifact, opened(artifact, settings.engine, settings.threads), FaceFinder(detector)
-    )
+    return VideoFilter(settings, artifact, opened(artifact, settings.engine, settings.threads))
 
 
 @cache

@@ -28,7 +28,7 @@ SWITCH_SECONDS = 5e-4  # after which a thread that waits for the interpreter get
 class AiortcMedia:
     """:class:`streamfilter.relay.ports.Media` on aiortc. Made and used in the relay's event loop.
 
-    Every publisher has a filter; all have one face detector and, where it takes many streams, one engine.
+    Every publisher has a filter of its own; their steps go to one engine, where it takes many streams.
     """
 
     def __init__(self, settings: MediaSettings, make_filter: MakeFilter | None = None) -> None:
