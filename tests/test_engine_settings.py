@@ -87,6 +87,7 @@ def test_diff_knows_every_setting() -> None:
         "target_bpm": 90.0,
         "hr_variability": 0.0,
         "strength": 0.5,
+        "pulse": "natural",
         "engine": "openvino",
         "artifact": Path("x"),
         "threads": 2,

@@ -65,8 +65,8 @@ PARTS = (
     Part(
         "attackers",
         "attackers/README.md",
-        "attackers that know the filter: what each gains over chance",
-        (("-m", "model.attackers"),),
+        "attackers that know the filter: what each gains over chance; [a natural pulse](attackers/natural.md)",
+        (("-m", "model.attackers"), ("-m", "model.attackers.natural")),
     ),
     Part(
         "beyond",
