@@ -65,7 +65,7 @@ PARTS = (
     Part(
         "attackers",
         "attackers/README.md",
-        "attackers that know the filter: each one's gain over chance; [a natural pulse](attackers/natural.md)",
+        "attackers that know the filter: gains over chance; [a natural pulse](attackers/natural.md)",
         (("-m", "model.attackers"), ("-m", "model.attackers.natural")),
     ),
     Part(
