@@ -71,7 +71,7 @@ def _rate(results: Results) -> Any | None:
     _powers(axes)
     axes.axhline(30, color="0.3", lw=0.8, ls="--")
     axes.set_ylabel("frames a second of the filter")
-    axes.legend(fontsize="x-small", ncols=2)
+    figure.legend(fontsize="x-small", ncols=4, loc="outside upper center")
     return figure
 
 
@@ -112,7 +112,7 @@ def _rivals(results: Results) -> Any | None:
     axes.set_xticks(np.arange(len(sizes)) + 0.4 - wide / 2, sizes)
     _powers(axes)
     axes.set_ylabel("milliseconds a frame, median")
-    axes.legend(fontsize="x-small")
+    figure.legend(fontsize="x-small", ncols=3, loc="outside upper center")
     return figure
 
 
