@@ -65,8 +65,14 @@ PARTS = (
     Part(
         "attackers",
         "attackers/README.md",
-        "attackers that know the filter: gains over chance; [a natural pulse](attackers/natural.md)",
-        (("-m", "model.attackers"), ("-m", "model.attackers.natural")),
+        "attackers that know the filter: what each gains over chance",
+        (("-m", "model.attackers"),),
+    ),
+    Part(
+        "natural",
+        "attackers/natural.md",
+        "a shown pulse that varies as real ones do: what it changes for the detector, and what it costs",
+        (("-m", "model.attackers.natural"),),
     ),
     Part(
         "beyond",
