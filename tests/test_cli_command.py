@@ -229,8 +229,8 @@ print("back")
 
 @pytest.mark.skipif(os.name != "posix", reason="SIGINT can be sent to one process on POSIX only")
 def test_a_second_ctrl_c_ends_at_once_and_handlers_are_put_back() -> None:
-    """In a process of its own: in one that has run every native library of the tests, the kernel could not set up
-    the handler's frame (a segmentation fault within ``raise``)."""
+    """In a process of its own: in one that has run every native library of the tests, the kernel could not
+    set up the handler's frame (a segmentation fault within ``raise``)."""
     done = subprocess.run(
         [sys.executable, "-c", _TWICE], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
     )
