@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import onnx
@@ -55,9 +56,24 @@ def export_step(network: PhysioLatent, path: Path) -> None:
     whatever the exporter calls them; their order is the contract's inputs, then the state's."""
     state = network.init_state(1)
     inputs = step_inputs(network)
+    graph = traced(StepGraph(network), {**inputs, "state": state})
+    names_in = [*inputs, *(contract.STATE_PREFIX + name for name in state)]
+    names_out = [contract.GAIN, *(contract.NEXT_PREFIX + name for name in state)]
+    _rename(graph, names_in, names_out)
+    save_checked(graph, path)
+
+
+def traced(
+    module: nn.Module, inputs: Mapping[str, object], output_names: Sequence[str] | None = None
+) -> onnx.ModelProto:
+    """The graph of ``module`` in evaluation mode, traced with ``inputs`` by keyword.
+
+    ``output_names``: None leaves them to the exporter.
+    """
     program = torch.onnx.export(
-        StepGraph(network).eval(),
-        kwargs={**inputs, "state": state},
+        module.eval(),
+        kwargs=dict(inputs),
+        output_names=output_names,
         dynamo=True,
         opset_version=OPSET,
         optimize=True,
@@ -65,10 +81,11 @@ def export_step(network: PhysioLatent, path: Path) -> None:
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program: this needs dynamo=True")
-    graph = program.model_proto
-    names_in = [*inputs, *(contract.STATE_PREFIX + name for name in state)]
-    names_out = [contract.GAIN, *(contract.NEXT_PREFIX + name for name in state)]
-    _rename(graph, names_in, names_out)
+    return program.model_proto
+
+
+def save_checked(graph: onnx.ModelProto, path: Path) -> None:
+    """Write a graph that is valid in all its types and shapes."""
     onnx.checker.check_model(graph, full_check=True)
     onnx.save_model(graph, path)
 

@@ -8,13 +8,12 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime as ort
 import torch
 from torch import Tensor, nn
 
 from export.build import graph_tensors
-from export.onnx import OPSET
+from export.onnx import save_checked, traced
 from model.physiolatent import StreamSettings
 from model.reference.checkpoint import Trained
 from model.reference.network import ReferenceNetwork
@@ -122,23 +121,11 @@ def example(network: ReferenceNetwork, frames: int, crop: int, seed: int = 0) ->
 def export_window(network: ReferenceNetwork, path: Path, frames: int, crop: int) -> None:
     """Write ``window.onnx`` for exactly ``frames`` crops of ``crop`` pixels: VAE, fusion and modulated
     decoder, whose hooks are traced with it."""
-    program = torch.onnx.export(
-        WindowGraph(network).eval(),
-        kwargs=dict(example(network, frames, crop)),
-        output_names=[contract.EDITED],
-        dynamo=True,
-        opset_version=OPSET,
-        optimize=True,
-        verbose=False,
-    )
-    if program is None:
-        raise RuntimeError("torch.onnx.export returned no program: this needs dynamo=True")
-    graph = program.model_proto
+    graph = traced(WindowGraph(network), example(network, frames, crop), [contract.EDITED])
     names = [value.name for value in graph.graph.input], [value.name for value in graph.graph.output]
     if names != ([contract.CROPS, contract.TEXT, contract.PHASE], [contract.EDITED]):
         raise RuntimeError(f"the exported graph has other inputs and outputs: {names}")
-    onnx.checker.check_model(graph, full_check=True)
-    onnx.save_model(graph, path)
+    save_checked(graph, path)
 
 
 @torch.no_grad()

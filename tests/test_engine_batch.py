@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
 from export.rebuild import rebuild
 from streamfilter.artifact import Artifact, load_artifact
-from streamfilter.contract import CROP, DT, PHASE
+from streamfilter.contract import CROP
 from streamfilter.engine import Gain, State, open_engine
-from streamfilter.engine.base import frame_inputs
 from streamfilter.engine.batch import BatchEngine
 from streamfilter.engine.host_rows import neighbours
 from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
 from streamfilter.engine.onnxruntime_serving import OrtRunner
 from streamfilter.errors import ArtifactError, EngineError, UsageError
-
-Inputs = dict[str, npt.NDArray[Any]]
+from tests.engine_inputs import drawn
 
 
 @pytest.fixture(scope="module")
@@ -31,17 +27,6 @@ def artifact() -> Artifact:
 @pytest.fixture(scope="module")
 def runner(artifact: Artifact) -> OrtRunner:
     return OrtRunner(artifact, 1)
-
-
-def drawn(artifact: Artifact, rng: np.random.Generator) -> Inputs:
-    inputs: Inputs = {
-        spec.name: rng.uniform(0.2, 0.8, spec.shape).astype(np.float32)
-        for spec in frame_inputs(artifact.manifest.inputs)
-    }
-    angle = rng.uniform(0, 2 * np.pi)
-    inputs[PHASE] = np.array([[np.cos(angle), np.sin(angle)]], np.float32)
-    inputs[DT] = rng.uniform(1 / 60, 1 / 10, (1, 1)).astype(np.float32)
-    return inputs
 
 
 def gain_of(found: Gain | EngineError) -> Gain:

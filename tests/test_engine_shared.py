@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pytest
 
 from streamfilter.artifact import Artifact, load_artifact
-from streamfilter.contract import CROP, DT, PHASE
+from streamfilter.contract import CROP
 from streamfilter.engine import Gain, State, open_engine
 from streamfilter.engine.base import frame_inputs
 from streamfilter.engine.batch import BatchEngine
@@ -23,8 +23,8 @@ from streamfilter.engine.onnxruntime_cpu import OnnxRuntimeEngine
 from streamfilter.engine.onnxruntime_serving import OrtRunner
 from streamfilter.engine.shared import SharedEngine, SlotEngine, open_shared
 from streamfilter.errors import EngineError
+from tests.engine_inputs import drawn
 
-Inputs = dict[str, npt.NDArray[Any]]
 WITHIN = 20.0  # seconds, however busy the machine is
 
 
@@ -48,17 +48,6 @@ class Gated(BatchEngine):
 @pytest.fixture(scope="module")
 def artifact() -> Artifact:
     return load_artifact()
-
-
-def drawn(artifact: Artifact, rng: np.random.Generator) -> Inputs:
-    inputs: Inputs = {
-        spec.name: rng.uniform(0.2, 0.8, spec.shape).astype(np.float32)
-        for spec in frame_inputs(artifact.manifest.inputs)
-    }
-    angle = rng.uniform(0, 2 * np.pi)
-    inputs[PHASE] = np.array([[np.cos(angle), np.sin(angle)]], np.float32)
-    inputs[DT] = rng.uniform(1 / 60, 1 / 10, (1, 1)).astype(np.float32)
-    return inputs
 
 
 def shared_of(artifact: Artifact, batch: BatchEngine) -> SharedEngine:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,6 +15,7 @@ from model.attackers.record import record
 from model.attackers.scenes import Role, Scene, draw_scenes
 from streamfilter.errors import SourceError
 
+Recorder = Callable[[Scene, Path], Path]
 COUNTS: dict[Role, int] = {"train": 160, "test": 56, "heave": 10}
 QUICK: dict[Role, int] = {"train": 6, "test": 4, "heave": 2}
 
@@ -28,12 +30,12 @@ def all_scenes(faces: Path | None, counts: dict[Role, int], seconds: float) -> l
     return [scene for _, scene in sorted(placed, key=lambda item: item[0])]
 
 
-def _work(task: tuple[Scene, Path, Path | None]) -> tuple[str, str | None]:
+def _work(task: tuple[Scene, Path, Recorder]) -> tuple[str, str | None]:
     """The scene's name, and why there is no recording (None: there is)."""
     cv2.setNumThreads(1)
-    scene, folder, artifact = task
+    scene, folder, recorder = task
     try:
-        record(scene, folder, artifact)
+        recorder(scene, folder)
     except SourceError as error:
         return scene.key(), str(error)
     return scene.key(), None
@@ -41,7 +43,12 @@ def _work(task: tuple[Scene, Path, Path | None]) -> tuple[str, str | None]:
 
 def gather(scenes: Sequence[Scene], folder: Path, artifact: Path | None, jobs: int) -> dict[str, str]:
     """Makes the recordings that are missing; returns those that could not be made, and why."""
-    missing = [(s, folder, artifact) for s in scenes if not (folder / f"{s.key()}.npz").is_file()]
+    return gather_with(partial(record, artifact=artifact), scenes, folder, jobs)
+
+
+def gather_with(recorder: Recorder, scenes: Sequence[Scene], folder: Path, jobs: int) -> dict[str, str]:
+    """`gather` by a ``recorder`` that other processes can be given: a function of a module."""
+    missing = [(s, folder, recorder) for s in scenes if not (folder / f"{s.key()}.npz").is_file()]
     refused: dict[str, str] = {}
     if not missing:
         return refused

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import multiprocessing
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -17,21 +16,20 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 
 from model.attackers.detector import against
+from model.attackers.gather import gather_with
 from model.attackers.layout import Recording, load
 from model.attackers.reading import can_be_found, rates_of
-from model.attackers.record import recorded_arrays
+from model.attackers.record import record_versions
 from model.attackers.scenes import FPS, SECONDS, Scene, draw_scenes
 from model.evaluate.metrics import ATTACKERS, HIT_BPM
 from model.evaluate.program import name_of, run_program
 from streamfilter.artifact import load_artifact
 from streamfilter.config import CLEAR, NATURAL, FilterSettings
 from streamfilter.engine import open_engine
-from streamfilter.errors import SourceError
 from streamfilter.face.finder import FaceFinder
 from streamfilter.face_filter import VideoFilter
 
@@ -59,16 +57,14 @@ VARIANTS: Mapping[str, Variant] = {
     "out_natural_calm": Variant(NATURAL, 1.0, 0.5),
     "out_natural_bare": Variant(NATURAL, 1.0, 0.0),
 }
+VERSIONS = (*NATURALS, *VARIANTS)
 
 
-def _record(task: tuple[Scene, Path]) -> str | None:
-    """Why there is no recording (None: there is)."""
-    cv2.setNumThreads(1)
-    scene, folder = task
+def _record(scene: Scene, folder: Path) -> Path:
+    artifact = load_artifact(None)
 
     def made(name: str, finder: FaceFinder) -> VideoFilter:
         variant = VARIANTS[name]
-        artifact = load_artifact(None)
         manifest = replace(artifact.manifest, masking=artifact.manifest.masking * variant.masking)
         settings = FilterSettings(
             target_bpm=scene.targets[0],
@@ -79,26 +75,13 @@ def _record(task: tuple[Scene, Path]) -> str | None:
         engine = open_engine(artifact, settings.engine, settings.threads)
         return VideoFilter(settings, replace(artifact, manifest=manifest), engine, finder)
 
-    try:
-        arrays = recorded_arrays(scene, (*NATURALS, *VARIANTS), made)
-    except SourceError as error:
-        return str(error)
-    part = folder / f"part-{scene.key()}.npz"
-    np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
-    part.replace(folder / f"{scene.key()}.npz")
-    return None
+    return record_versions(scene, folder, VERSIONS, made)
 
 
 def gathered(scenes: Sequence[Scene], folder: Path, jobs: int) -> list[Recording]:
     """The scenes' recordings; those of the cache are not made again."""
-    folder.mkdir(parents=True, exist_ok=True)
-    missing = [(one, folder) for one in scenes if not (folder / f"{one.key()}.npz").is_file()]
-    if missing:
-        with multiprocessing.get_context("spawn").Pool(min(jobs, len(missing)), maxtasksperchild=20) as pool:
-            for done, why in enumerate(pool.imap_unordered(_record, missing), 1):
-                print(f"[{done}/{len(missing)}] {why or ''}", flush=True)
-    there = [one for one in scenes if (folder / f"{one.key()}.npz").is_file()]
-    return [load(one, folder, (*NATURALS, *VARIANTS)) for one in there]
+    refused = gather_with(_record, scenes, folder, jobs)
+    return [load(one, folder, VERSIONS) for one in scenes if one.key() not in refused]
 
 
 def readings(recordings: Sequence[Recording], version: str) -> dict[str, float]:

@@ -38,6 +38,7 @@ from streamfilter.rppg.heart_rate import heart_rate
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
+FilterMaker = Callable[[str, FaceFinder], VideoFilter]  # by the version's name
 
 
 class _SharedFinder(FaceFinder):
@@ -117,26 +118,31 @@ def record(scene: Scene, folder: Path, artifact: Path | None = None) -> Path:
 
     Raises SourceError where the face is not found in every frame that is read.
     """
+    return record_versions(
+        scene, folder, VERSIONS[scene.role], lambda name, finder: _filter(scene, name, artifact, finder)
+    )
+
+
+def record_versions(scene: Scene, folder: Path, names: Sequence[str], make_filter: FilterMaker) -> Path:
+    """The file of a scene's versions ``names``, made where it is not there yet; those that begin with "out"
+    come from ``make_filter``.
+
+    Raises SourceError where the face is not found in every frame that is read.
+    """
     path = folder / f"{scene.key()}.npz"
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = recorded_arrays(
-        scene, VERSIONS[scene.role], lambda name, finder: _filter(scene, name, artifact, finder)
-    )
+    arrays = _arrays(scene, names, make_filter)
     part = path.with_name(f"part-{path.name}")
     np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
     part.replace(path)
     return path
 
 
-def recorded_arrays(
-    scene: Scene, names: Sequence[str], make_filter: Callable[[str, FaceFinder], VideoFilter]
+def _arrays(
+    scene: Scene, names: Sequence[str], make_filter: FilterMaker
 ) -> dict[str, npt.NDArray[np.generic]]:
-    """What is kept of the versions ``names``; those that begin with "out" come from ``make_filter``.
-
-    Raises SourceError where the face is not found in every frame that is read.
-    """
     portrait = scene.portrait()
     video = render_video(np.random.default_rng(scene.seed), portrait, scene.settings, scene.size)
     readers = {name: _Reader() for name in names}

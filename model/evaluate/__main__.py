@@ -6,15 +6,13 @@ import argparse
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.evaluate.aggregate import Result
 from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS, SKIP_SECONDS
 from model.evaluate.editors import NAMES, WANTED
 from model.evaluate.plots import draw_all
-from model.evaluate.pool import Spec, Task, run_all
+from model.evaluate.pool import Spec, Task, run_all, sorted_out
 from model.evaluate.program import name_of, run_program
 from model.evaluate.real import real_specs
 from model.evaluate.report import write_report
@@ -89,18 +87,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         Task(spec, editors, artifact, direction, options.cache, options.engine, not options.no_codecs)
         for spec in specs_of(options)
     ]
-    start = time.monotonic()
-    results: list[Result] = []
-    without: dict[str, dict[str, str]] = {"skipped": {}, "failed": {}}
-    for done, result in enumerate(run_all(tasks, options.jobs), 1):
-        kind = next((key for key in without if key in result), None)
-        if kind is None:
-            results.append(result)
-            label = result["name"]
-        else:
-            without[kind][result[kind]] = result["why"]
-            label = f"{result[kind]}: {kind}, {result['why']}"
-        print(f"[{done}/{len(tasks)}] {time.monotonic() - start:6.0f} s  {label}", flush=True)
+    results, without = sorted_out(run_all(tasks, options.jobs), len(tasks))
     if not results:
         print("no clip could be evaluated: check --clips, --faces and --only", file=sys.stderr)
         return 1

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import time
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,26 @@ def _figures(task: Task) -> dict[str, Any]:
     return evaluate_clip(
         clip, task.editors, task.artifact, task.direction, task.cache / "traces", task.engine
     )
+
+
+def sorted_out(
+    finished: Iterable[dict[str, Any]], total: int
+) -> tuple[list[dict[str, Any]], dict[str, dict[str, str]]]:
+    """The figures of ``finished`` clips, and why others were "skipped" or "failed", by name; says each as it
+    comes."""
+    start = time.monotonic()
+    results: list[dict[str, Any]] = []
+    without: dict[str, dict[str, str]] = {"skipped": {}, "failed": {}}
+    for done, result in enumerate(finished, 1):
+        kind = next((key for key in without if key in result), None)
+        if kind is None:
+            results.append(result)
+            said = result["name"]
+        else:
+            without[kind][result[kind]] = result["why"]
+            said = f"{result[kind]}: {kind}, {result['why']}"
+        print(f"[{done}/{total}] {time.monotonic() - start:6.0f} s  {said}", flush=True)
+    return results, without
 
 
 def run_all(tasks: Sequence[Task], jobs: int) -> Iterator[dict[str, Any]]:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from model.datasets.protocol import Dataset
 from model.datasets.registry import DATASETS, open_dataset
@@ -21,6 +19,7 @@ from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS
 from model.evaluate.paper.measure import TARGETS
 from model.evaluate.paper.report import write
 from model.evaluate.paper.work import ROOT, Job, run_all
+from model.evaluate.pool import sorted_out
 from model.evaluate.program import name_of, run_program
 from model.reference.checkpoint import KIND
 from model.reference.files import load_content
@@ -107,18 +106,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         rivals=not options.no_rivals,
     )
     names = names_of(options, open_dataset(options.dataset, options.folder))
-    results: list[dict[str, Any]] = []
-    without: dict[str, dict[str, str]] = {"skipped": {}, "failed": {}}
-    start = time.monotonic()
-    for done, result in enumerate(run_all(job, names, options.jobs), 1):
-        kind = next((key for key in without if key in result), None)
-        if kind is None:
-            results.append(result)
-            said = result["name"]
-        else:
-            without[kind][result[kind]] = result["why"]
-            said = f"{result[kind]}: {kind}, {result['why']}"
-        print(f"[{done}/{len(names)}] {time.monotonic() - start:6.0f} s  {said}", flush=True)
+    results, without = sorted_out(run_all(job, names, options.jobs), len(names))
     if not results:
         print("no clip could be measured: see above, and python -m model.datasets --verify", file=sys.stderr)
         return 1
