@@ -1,4 +1,4 @@
-"""The paper's losses on the reference network's output (PhysioLatent, section 3.4)."""
+"""The paper's losses on the reference network's output (PhysioLatent, section 3.4), and the strength."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from model.conditioning import wanted_wave
 from model.objective import Batch, pool_to
 from model.perceptual import Lpips
 from model.reference.settings import ReferenceSettings
+from model.reference.strength import strength_loss, wanted_colour
 from model.rppg import pos
 from model.wanted import Wanted, draw_wanted
 
@@ -26,13 +27,15 @@ def objective(
 ) -> dict[str, Tensor]:
     """Unweighted terms and ``total``: fidelity to the input (MSE, and LPIPS where there is one), waveform
     (1 − Pearson of POS over the face's mean colour and the wanted wave) and frequency times beta(epoch).
+    Where it has a weight, ``strength`` as well, which the paper does not have.
 
     ``output`` (B, T, 3, S, S), about 0..1.
     """
     weights, output = settings.loss, output.float()
     cells = pool_to(output, batch.labels.skin.shape[-1])
     fps = 1.0 / float(batch.dt.mean())
-    wave = pos(losses.mean_colour(cells, batch.labels.skin).clamp_min(1e-3), fps)
+    colour = losses.mean_colour(cells, batch.labels.skin).clamp_min(1e-3)
+    wave = pos(colour, fps)
     terms = {
         "fidelity": losses.fidelity_loss(output, batch.crop),
         "waveform": losses.waveform_loss(wave, wanted.wave),
@@ -43,6 +46,10 @@ def objective(
         "waveform": weights.waveform,
         "frequency": weights.frequency * losses.curriculum(epoch, weights),
     }
+    if settings.strength.weight > 0:
+        aim = wanted_colour(batch.labels, wanted.wave, settings.strength.pulse)
+        terms["strength"] = strength_loss(colour, aim, fps)
+        scale["strength"] = settings.strength.weight
     if lpips is not None and weights.perceptual > 0:
         terms["perceptual"] = lpips(output.flatten(0, 1), batch.crop.flatten(0, 1))
         scale["perceptual"] = weights.perceptual

@@ -53,6 +53,15 @@ class EditorSettings:
 
 
 @dataclass(frozen=True)
+class StrengthSettings:
+    """The shown pulse's strength, see `strength`: the one term that is not the paper's. ``weight`` 0 leaves
+    it out. ``pulse``: the wanted pulse's relative amplitude in R, G, B, as the stream mode shows it."""
+
+    weight: float = 0.0
+    pulse: tuple[float, float, float] = (0.001, 0.006, 0.0026)
+
+
+@dataclass(frozen=True)
 class ReferenceSettings:
     """One training run: the tables of the TOML file. ``loss`` holds the paper's terms only."""
 
@@ -61,6 +70,7 @@ class ReferenceSettings:
     window: WindowSettings = field(default_factory=lambda: WindowSettings(128, 0, 4, 0))
     condition: ConditionSettings = field(default_factory=lambda: ConditionSettings(rest=0.0))
     loss: LossWeights = field(default_factory=lambda: paper_weights())
+    strength: StrengthSettings = field(default_factory=StrengthSettings)
     optimiser: OptimiserSettings = field(default_factory=OptimiserSettings)
     report: ReportSettings = field(default_factory=ReportSettings)
     text: TextSettings = field(default_factory=lambda: TextSettings("clip", "weights/clip-vit-base-patch32"))
@@ -92,6 +102,11 @@ def from_table(table: dict[str, Any], where: str = "settings") -> ReferenceSetti
     if any((loss.exact, loss.skin, loss.leak, loss.cost, loss.smooth)):
         raise UsageError(
             f"{where}: exact, skin, leak, cost and smooth belong to the stream setting: leave out"
+        )
+    pulse = settings.strength.pulse
+    if settings.strength.weight < 0 or len(pulse) != 3 or not all(0 < part < 0.1 for part in pulse):
+        raise UsageError(
+            f"{where}: strength.weight must be at least 0, strength.pulse three amplitudes below 0.1"
         )
     if settings.condition.rest:
         raise UsageError(f"{where}: condition.rest must be 0: the paper's network always shows a pulse")
