@@ -1,32 +1,37 @@
 """``python -m model.attackers.natural``: what a natural pulse gains against the detector, and what it costs.
 
 The same scenes through the filter with its own pulse and with natural ones (`streamfilter.natural_pulse`), at
-several levels of masking noise. For each: how well detectors tell it from natural clips, how far the shown
-rate is read off, how often the true one is found. Writes docs/evaluation/attackers/natural.md and .json.
+several levels of masking noise, each as it leaves the filter and after a call's codec (`calls`), through
+which natural clips go too. For each: how well detectors tell it from natural clips, how far the shown rate
+is read off, how often the true one is found. Writes docs/evaluation/attackers/natural.md and .json.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
+import inspect
 import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
+from model.attackers.calls import CALLS, PLANES, after, call_names
 from model.attackers.detector import against
 from model.attackers.gather import gather_with
 from model.attackers.layout import Recording, load
-from model.attackers.reading import can_be_found, rates_of
+from model.attackers.natural_reading import plain_readings, shown_readings
+from model.attackers.natural_report import markdown
 from model.attackers.record import record_versions
-from model.attackers.scenes import FPS, SECONDS, Scene, draw_scenes
-from model.evaluate.metrics import ATTACKERS, HIT_BPM
+from model.attackers.scenes import SECONDS, Scene, draw_scenes
 from model.evaluate.program import name_of, run_program
+from streamfilter import masking, natural_pulse
 from streamfilter.artifact import load_artifact
 from streamfilter.config import CLEAR, NATURAL, FilterSettings
 from streamfilter.engine import open_engine
@@ -36,6 +41,7 @@ from streamfilter.face_filter import VideoFilter
 ROOT = Path(__file__).resolve().parents[2]
 FOLDS, SEEDS = 4, 2
 NATURALS = ("raw", "painted")
+CODECS = f"{PLANES},vp8-1.5,vp8-0.5,h264-1.5"
 
 
 @dataclass(frozen=True)
@@ -52,7 +58,6 @@ class Variant:
 
 VARIANTS: Mapping[str, Variant] = {
     "out": Variant(CLEAR, 1.0, 1.0),
-    "out_half": Variant(CLEAR, 0.5, 1.0),
     "out_natural": Variant(NATURAL, 1.0, 1.0),
     "out_natural_calm": Variant(NATURAL, 1.0, 0.5),
     "out_natural_bare": Variant(NATURAL, 1.0, 0.0),
@@ -60,7 +65,7 @@ VARIANTS: Mapping[str, Variant] = {
 VERSIONS = (*NATURALS, *VARIANTS)
 
 
-def _record(scene: Scene, folder: Path) -> Path:
+def _record(scene: Scene, folder: Path, calls: Sequence[str]) -> Path:
     artifact = load_artifact(None)
 
     def made(name: str, finder: FaceFinder) -> VideoFilter:
@@ -75,78 +80,45 @@ def _record(scene: Scene, folder: Path) -> Path:
         engine = open_engine(artifact, settings.engine, settings.threads)
         return VideoFilter(settings, replace(artifact, manifest=manifest), engine, finder)
 
-    return record_versions(scene, folder, VERSIONS, made)
+    return record_versions(scene, folder, VERSIONS, made, calls)
 
 
-def gathered(scenes: Sequence[Scene], folder: Path, jobs: int) -> list[Recording]:
-    """The scenes' recordings; those of the cache are not made again."""
-    refused = gather_with(_record, scenes, folder, jobs)
-    return [load(one, folder, VERSIONS) for one in scenes if one.key() not in refused]
+def cache_name(step: str, calls: Sequence[str]) -> str:
+    """Names a set of recordings: changes with the network's graph (``step``, its hash), the variants, the
+    calls, and the pulse and noise that are drawn for them."""
+    about = [step, repr(VARIANTS), repr([(name, CALLS.get(name)) for name in calls])]
+    about += [inspect.getsource(module) for module in (natural_pulse, masking)]
+    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:12]
 
 
-def readings(recordings: Sequence[Recording], version: str) -> dict[str, float]:
-    """Shares of the readings of POS, CHROM, GREEN, PCA, and their median error to the target in bpm."""
-    errors, true, hidden = [], [], []
-    for one in recordings:
-        target, trace = one.targets[0], one.versions[version].face
-        plain = rates_of(trace, FPS, ())
-        errors += [abs(plain[name] - target) for name in ATTACKERS]
-        if can_be_found(one, (target,)):
-            true += [abs(plain[name] - one.true_bpm) <= HIT_BPM for name in ATTACKERS]
-            after = rates_of(trace, FPS, (target,))
-            hidden += [abs(rate - one.true_bpm) <= HIT_BPM for rate in after.values()]
+def gathered(scenes: Sequence[Scene], folder: Path, calls: Sequence[str], jobs: int) -> list[Scene]:
+    """The scenes that have recordings in ``folder``; those that are there are not made again."""
+    refused = gather_with(partial(_record, calls=calls), scenes, folder, jobs)
+    return [one for one in scenes if one.key() not in refused]
+
+
+def figures_of(
+    recordings: Sequence[Recording],
+    call: str,
+    variants: Mapping[str, Variant] = VARIANTS,
+    folds: int = FOLDS,
+    seeds: int = SEEDS,
+) -> dict[str, Any]:
+    """The figures of each variant, by its version's name, and of the natural clips, after one call."""
+    names = {name: after(name, call) for name in (*NATURALS, *variants)}
     return {
-        "error": round(float(np.nanmedian(errors)), 2),
-        "at target": round(float(np.mean(np.array(errors) <= HIT_BPM)), 3),
-        "at the true rate": round(float(np.mean(true)), 3),
-        "found after the notch": round(float(np.mean(hidden)), 3),
+        "natural": {name: plain_readings(recordings, names[name]) for name in NATURALS},
+        "variants": {
+            variant.words(): {
+                "detector": {
+                    natural: against(recordings, names[name], names[natural], folds, seeds)
+                    for natural in NATURALS
+                },
+                "readings": shown_readings(recordings, names[name]),
+            }
+            for name, variant in variants.items()
+        },
     }
-
-
-def figures_of(recordings: Sequence[Recording]) -> dict[str, Any]:
-    return {
-        variant.words(): {
-            "detector": {natural: against(recordings, name, natural, FOLDS, SEEDS) for natural in NATURALS},
-            "readings": readings(recordings, name),
-        }
-        for name, variant in VARIANTS.items()
-    }
-
-
-def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
-    lines = [
-        "# A natural pulse against the detector",
-        "",
-        f"Written by `{meta['command']}`: artifact {meta['artifact']}, {meta['scenes']} scenes of "
-        f"{meta['seconds']:g} s, {meta['subjects']} faces. Detectors, marks and natural clips are those of "
-        "[the attackers' report](README.md); area under the curve with its interval of 95 %, 0.5 is chance.",
-        "",
-    ]
-    names = list(next(iter(figures.values()))["detector"]["raw"]["detectors"])
-    lines += [
-        "| shown pulse | " + " | ".join(f"{name}, against {n}" for n in NATURALS for name in names) + " |"
-    ]
-    lines += ["|---" * (1 + len(names) * len(NATURALS)) + "|"]
-    for words, table in figures.items():
-        cells = [table["detector"][n]["detectors"][name] for n in NATURALS for name in names]
-        told = [f"{one['value']:.2f} ({one['low']:.2f} to {one['high']:.2f})" for one in cells]
-        lines.append(f"| {words} | " + " | ".join(told) + " |")
-    lines += [
-        "",
-        "Readings by POS, CHROM, GREEN, PCA, within 3 bpm; after the notch as in the report.",
-        "",
-        "| shown pulse | median error (bpm) | at the target | at the true rate | found after the notch |",
-        "|---|---|---|---|---|",
-    ]
-    for words, table in figures.items():
-        read = table["readings"]
-        shares = [read["at target"], read["at the true rate"], read["found after the notch"]]
-        lines.append(f"| {words} | {read['error']:g} | " + " | ".join(f"{x:.0%}" for x in shares) + " |")
-    lines += ["", "Marks that alone tell most, against raw:", ""]
-    for words, table in figures.items():
-        best = table["detector"]["raw"]["best marks"]
-        lines.append(f"- {words}: " + ", ".join(f"{name} {value:.2f}" for name, value in best.items()))
-    return "\n".join(lines) + "\n"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -155,6 +127,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
     parser.add_argument("--scenes", type=int, default=96, help="of two thirds train and one third test faces")
     parser.add_argument("--seconds", type=float, default=SECONDS, help="read of each, default %(default)g")
+    parser.add_argument("--codecs", default=CODECS, help=f"of {PLANES}, {', '.join(CALLS)}: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
     parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "natural", help="recorded scenes")
     parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation" / "attackers")
@@ -165,6 +138,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
 
 def study(options: argparse.Namespace, command: str) -> int:
+    calls = call_names(options.codecs)
     torch.set_num_threads(1)
     faces = options.faces if options.faces.is_dir() else None
     manifest = load_artifact(None).manifest
@@ -173,15 +147,20 @@ def study(options: argparse.Namespace, command: str) -> int:
         *draw_scenes(faces, "test", third, options.seconds),
         *draw_scenes(faces, "train", options.scenes - third, options.seconds),
     ]
-    recordings = gathered(scenes, options.cache / manifest.files["step.onnx"][:12], options.jobs)
+    folder = options.cache / cache_name(manifest.files["step.onnx"], calls)
+    scenes = gathered(scenes, folder, calls, options.jobs)
+    figures, subjects = {}, set()
+    for call in calls:  # in turn: all versions at once would fill the memory
+        recordings = [load(one, folder, [after(name, call) for name in VERSIONS]) for one in scenes]
+        figures[call] = figures_of(recordings, call)
+        subjects = {one.identity for one in recordings}
     meta = {
         "command": command,
         "artifact": name_of(manifest),
-        "scenes": len(recordings),
+        "scenes": len(scenes),
         "seconds": options.seconds,
-        "subjects": len({one.identity for one in recordings}),
+        "subjects": len(subjects),
     }
-    figures = figures_of(recordings)
     options.out.mkdir(parents=True, exist_ok=True)
     for suffix, text in (
         ("md", markdown(meta, figures)),

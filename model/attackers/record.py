@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
@@ -123,9 +124,15 @@ def record(scene: Scene, folder: Path, artifact: Path | None = None) -> Path:
     )
 
 
-def record_versions(scene: Scene, folder: Path, names: Sequence[str], make_filter: FilterMaker) -> Path:
+def record_versions(
+    scene: Scene,
+    folder: Path,
+    names: Sequence[str],
+    make_filter: FilterMaker,
+    calls: Sequence[str] = (PLANES,),
+) -> Path:
     """The file of a scene's versions ``names``, made where it is not there yet; those that begin with "out"
-    come from ``make_filter``.
+    come from ``make_filter``. Each is read after every one of the ``calls`` (`calls.after` names it).
 
     Raises SourceError where the face is not found in every frame that is read.
     """
@@ -133,7 +140,7 @@ def record_versions(scene: Scene, folder: Path, names: Sequence[str], make_filte
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = _arrays(scene, names, make_filter)
+    arrays = _arrays(scene, names, make_filter, calls)
     part = path.with_name(f"part-{path.name}")
     np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
     part.replace(path)
@@ -141,11 +148,12 @@ def record_versions(scene: Scene, folder: Path, names: Sequence[str], make_filte
 
 
 def _arrays(
-    scene: Scene, names: Sequence[str], make_filter: FilterMaker
+    scene: Scene, names: Sequence[str], make_filter: FilterMaker, calls: Sequence[str]
 ) -> dict[str, npt.NDArray[np.generic]]:
     portrait = scene.portrait()
     video = render_video(np.random.default_rng(scene.seed), portrait, scene.settings, scene.size)
-    readers = {name: _Reader() for name in names}
+    readers = {after(name, call): _Reader() for name in names for call in calls}
+    sent = {(name, call): Call(call, scene.size, FPS) for name in names for call in calls if call != PLANES}
     followed = WITH_POINTS if scene.role in POINT_ROLES else ()
     finder, dither, box = _SharedFinder(), Dither(seed=scene.seed % 251), None
     first = round(SKIP_SECONDS * FPS)
@@ -162,17 +170,19 @@ def _arrays(
             if box is None:
                 box = FaceBox(scene.size / 2, scene.size / 2, scene.size * 0.66)
             free = frame_of(drawn.pulse_free, seen.pts, seen.color) if set(names) - {"raw", "out"} else seen
-            for name, reader in readers.items():
+            skin = skin_cells(drawn.skin, (box.cx, box.cy, box.size)) * np.float32(1 / 255)
+            for name in names:
                 if name in filters:
                     made = filters[name].process(free if name == "out_free" else seen).frame
                 elif name == "painted":
                     made = _painted(free, drawn, box, dither, index) if index >= first - 1 else free
                 else:
                     made = free if name == "free" else seen
-                if index < first:
-                    continue
-                skin = skin_cells(drawn.skin, (box.cx, box.cy, box.size)) * np.float32(1 / 255)
-                reader.read(made, box, np.asarray(skin, np.float32), name in followed)
+                for call in calls:
+                    seen_there = made if call == PLANES else sent[name, call].through(made)
+                    if index >= first:
+                        reader = readers[after(name, call)]
+                        reader.read(seen_there, box, np.asarray(skin, np.float32), name in followed)
     return _packed(scene, video, readers, portrait.identity, first)
 
 
