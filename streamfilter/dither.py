@@ -57,6 +57,11 @@ class Dither:
     seed: int = 0
 
 
+# Thresholds that turn write each frame's fraction anew, and samples flicker more than a camera's: that alone
+# tells an edited clip. Where thresholds stand still a sample moves only when its own offset does.
+STILL = Dither(PlaneDither(turn=0), PlaneDither(block=2, turn=0))
+
+
 def fine(offset: FloatMap, work: Workspace | None = None) -> Fine:
     """An offset in levels as whole 256ths of one, rounded, held to ± 126 levels. ``work`` is scratch."""
     held = (work or Workspace()).floats("dither.held", *offset.shape)

@@ -22,7 +22,7 @@ from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.composite import write_gain
 from streamfilter.config import NATURAL, FilterSettings
-from streamfilter.dither import Dither
+from streamfilter.dither import STILL, Dither
 from streamfilter.engine import Engine, State, open_engine
 from streamfilter.face.box import FaceBox, overlap
 from streamfilter.face.crop import crop_rgb
@@ -119,7 +119,8 @@ class VideoFilter:
         self._clock = PulseClock(clock, settings.hr_variability)
         self._pulse = pulse
         self._masking = Masking(noise, manifest.masking)
-        self._dither = Dither(seed=int(dither.integers(256)))
+        kind = STILL if settings.pulse == NATURAL else Dither()
+        self._dither = replace(kind, seed=int(dither.integers(256)))
         self._body = body or BodyEditor(beyond, manifest.pulse_direction)
         self._body_state: BodyState | None = None
         self._work, self._planes = Workspace(), PlanePool()

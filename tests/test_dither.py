@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from streamfilter.dither import PlaneDither, add_dithered, fine, thresholds
+from streamfilter.dither import STILL, Dither, PlaneDither, add_dithered, fine, thresholds
 
 
 @settings(max_examples=15, deadline=None)
@@ -69,3 +69,20 @@ def test_any_phase_and_place_is_the_lattice_turned(block: int) -> None:
     for phase in (0, 1, 159, 70001):
         turned = (rows[:, None] * 147 + columns[None, :] * 193 + phase) % 256
         assert np.array_equal(thresholds(kind, (300, 280), 1000, 777, phase), turned)
+
+
+def test_still_thresholds_follow_a_pulse_without_flicker() -> None:
+    plane = np.full((64, 64), 90, np.uint8)
+    offsets = 0.4 * np.cos(2.0 * np.pi * 1.2 * np.arange(90) / 30.0)
+
+    def written(kind: PlaneDither) -> np.ndarray:
+        frames = [
+            add_dithered(plane, fine(np.full(plane.shape, offset, np.float32)), kind, phase=n * kind.turn)
+            for n, offset in enumerate(offsets)
+        ]
+        return np.stack(frames).astype(float) - 90.0
+
+    still, turning = written(STILL.chroma), written(Dither().chroma)
+    for made in (still, turning):
+        np.testing.assert_allclose(made.mean(axis=(1, 2)), offsets, atol=0.03)
+    assert np.mean(np.diff(still, axis=0) ** 2) < 0.25 * np.mean(np.diff(turning, axis=0) ** 2)

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from streamfilter.config import NATURAL, FilterSettings
+from streamfilter.config import CLEAR, NATURAL, FilterSettings
 from streamfilter.errors import UsageError
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import crop_rgb
@@ -69,6 +69,23 @@ def test_the_filter_shows_the_target_with_it() -> None:
     video_filter.close()
     for name in ("POS", "CHROM"):
         assert heart_rate(ESTIMATORS[name](np.array(trace[45:]), FPS), FPS) == pytest.approx(96.0, abs=2.0)
+
+
+def test_it_is_written_without_flicker() -> None:
+    still = scene([(160.0, 120.0, 110.0)], 320, 240)
+
+    def flicker(pulse: str, strength: float) -> float:
+        """Mean square change of V from frame to frame in the face's middle, grey levels squared."""
+        settings = FilterSettings(pulse=pulse, strength=strength, seed=3, hr_variability=0.0)
+        video_filter, planes = build_filter(settings), []
+        for index in range(75):
+            made = video_filter.process(frame_of(still, index / FPS))
+            planes.append(made.frame.v[45:65, 70:90].astype(float))
+        video_filter.close()
+        return float(np.mean(np.diff(np.stack(planes[45:]), axis=0) ** 2))
+
+    # The network's own pulse at half its strength is of the natural one's size.
+    assert 0.0 < flicker(NATURAL, 1.0) < 0.4 * flicker(CLEAR, 0.5)
 
 
 def test_another_word_is_refused() -> None:

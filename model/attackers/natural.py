@@ -31,7 +31,7 @@ from model.attackers.natural_report import markdown
 from model.attackers.record import record_versions
 from model.attackers.scenes import SECONDS, Scene, draw_scenes
 from model.evaluate.program import name_of, run_program
-from streamfilter import masking, natural_pulse
+from streamfilter import dither, face_filter, masking, natural_pulse
 from streamfilter.artifact import load_artifact
 from streamfilter.config import CLEAR, NATURAL, FilterSettings
 from streamfilter.engine import open_engine
@@ -60,6 +60,7 @@ VARIANTS: Mapping[str, Variant] = {
     "out": Variant(CLEAR, 1.0, 1.0),
     "out_natural": Variant(NATURAL, 1.0, 1.0),
     "out_natural_calm": Variant(NATURAL, 1.0, 0.5),
+    "out_natural_calmer": Variant(NATURAL, 1.0, 0.25),
     "out_natural_bare": Variant(NATURAL, 1.0, 0.0),
 }
 VERSIONS = (*NATURALS, *VARIANTS)
@@ -85,9 +86,9 @@ def _record(scene: Scene, folder: Path, calls: Sequence[str]) -> Path:
 
 def cache_name(step: str, calls: Sequence[str]) -> str:
     """Names a set of recordings: changes with the network's graph (``step``, its hash), the variants, the
-    calls, and the pulse and noise that are drawn for them."""
+    calls, and how the filter draws and writes pulse and noise."""
     about = [step, repr(VARIANTS), repr([(name, CALLS.get(name)) for name in calls])]
-    about += [inspect.getsource(module) for module in (natural_pulse, masking)]
+    about += [inspect.getsource(module) for module in (natural_pulse, masking, dither, face_filter)]
     return hashlib.sha256("\n".join(about).encode()).hexdigest()[:12]
 
 
