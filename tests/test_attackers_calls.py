@@ -17,6 +17,8 @@ from model.attackers.natural_reading import plain_readings, shown_readings
 from model.attackers.natural_report import markdown
 from model.attackers.record import record_versions
 from model.attackers.scenes import FPS, draw_scenes
+from model.data.video import render_frames
+from model.evaluate.codecs import Channel
 from streamfilter.config import NATURAL, FilterSettings
 from streamfilter.errors import UsageError
 from streamfilter.face_filter import build_filter
@@ -62,6 +64,13 @@ def flicker_of_v(frames: Sequence[Frame]) -> float:
     return float(np.mean(np.diff(planes, axis=0) ** 2))
 
 
+def sharpness(planes: Sequence[Plane], frames: Sequence[Frame]) -> float:
+    """PSNR of luma in dB once the first second is over."""
+    pairs = list(zip(planes, frames, strict=True))[30:]
+    error = np.mean([np.mean((seen.astype(float) - frame.y) ** 2) for seen, frame in pairs])
+    return float(10.0 * np.log10(255.0**2 / error))
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_a_call_gives_every_frame_back_at_its_rate(name: str) -> None:
     frames = noisy(75, 0)
@@ -79,6 +88,33 @@ def test_a_call_drowns_the_flicker_of_single_samples() -> None:
     assert flicker_of_v(moved) > 1.5 * flicker_of_v(still)
     for name in ("vp8-1.5", "vp8-0.5"):
         assert flicker_of_v(received(name, moved)[0]) < 0.3 * flicker_of_v(still)
+
+
+@pytest.mark.parametrize("name", ["vp8-1.5", "vp8-0.5", "h264-1.5"])
+def test_a_scene_alone_comes_out_as_sharp_as_in_the_middle_of_a_room(name: str) -> None:
+    scene = draw_scenes(None, "train", 1, 1.0)[0]
+    drawn = render_frames(np.random.default_rng(scene.seed), scene.portrait(), scene.settings, SIDE)
+    alone = [one.frame for one in drawn]
+    rng = np.random.default_rng(0)
+    walls = [rng.uniform(60, 190, (9, 16)), np.full((9, 16), 126.0), np.full((9, 16), 130.0)]
+
+    def in_room(frame: Frame) -> Frame:
+        planes = []
+        for wall, face, side in zip(walls, (frame.y, frame.u, frame.v), (40, 20, 20), strict=True):
+            room = np.kron(wall, np.ones((side, side)))
+            plane = np.rint(room + rng.standard_normal(room.shape)).astype(np.uint8)
+            top, left = ((whole - own) // 2 for whole, own in zip(plane.shape, face.shape, strict=True))
+            plane[top : top + len(face), left : left + len(face)] = face
+            planes.append(plane)
+        return frame.with_planes(*planes)
+
+    call = CALLS[name]
+    room = Channel(call.of(640 * 360, share=1.0), 640, 360, FPS)
+    seen = [one for frame in alone for one in room.send(in_room(frame))]
+    inside = [one.y[92:268, 232:408] for one in seen]
+    pairs = (sharpness(inside, alone), sharpness([one.y for one in received(name, alone)[0]], alone))
+    assert pairs[0] == pytest.approx(pairs[1], abs=1.5)
+    assert min(pairs) > 30.0
 
 
 def test_names_of_calls() -> None:
@@ -143,7 +179,8 @@ def test_the_page_tells_each_call_s_figures() -> None:
     meta = {"command": "python -m x", "artifact": "tiny", "scenes": CLIPS, "seconds": 8.0, "subjects": 8}
     page = markdown(meta, figures)
     assert page.index("## The planes as they leave the filter") < page.index("## After vp8-0.5")
-    assert page.count("| natural, strength 1, masking × 0 |") == 4
+    assert page.count("| natural, strength 1, masking × 0 |") == 5
+    assert f"| {told['marks of pixels']['value']:.2f}, marks of pixels" in page
     assert "libvpx, 0.5 Mbit/s" in page and "nan" not in page
 
 

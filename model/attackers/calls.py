@@ -17,9 +17,8 @@ from streamfilter.frame import Frame
 
 PLANES = "none"  # no call: the planes as they are
 PICTURE = 1280 * 720  # pixels of the call that a rate belongs to
-# A face takes more than its share of a picture's bits, the room behind it less. Four scenes, each in the
-# middle of a still, noisy picture of 640 x 360, came out as sharp as alone at about this many times their
-# share: VP8 42.0 and 42.1 dB at 1.5 Mbit/s, 40.1 and 39.7 at 0.5; H.264 40.1 and 42.2, 37.3 and 38.8.
+# A face takes more than its share of a picture's bits, the room behind it less: alone, at this many times its
+# share, a scene comes out about as sharp as in the middle of a still room (tests/test_attackers_calls.py).
 FACE_SHARE = 2.0
 
 
@@ -31,9 +30,9 @@ class CallCodec:
     megabits: float
     options: tuple[tuple[str, str], ...]
 
-    def of(self, pixels: int) -> Codec:
-        """The encoder for a picture of ``pixels`` that a face fills: `FACE_SHARE` of the call's bits."""
-        rate = round(self.megabits * 1e6 * FACE_SHARE * pixels / PICTURE)
+    def of(self, pixels: int, share: float = FACE_SHARE) -> Codec:
+        """The encoder for a picture of ``pixels``, with ``share`` times their part of the call's bits."""
+        rate = round(self.megabits * 1e6 * share * pixels / PICTURE)
         held: tuple[tuple[str, str], ...] = (("maxrate", str(rate)), ("bufsize", str(rate)))
         if self.encoder == "libvpx":
             held = (*held, ("minrate", str(rate)))  # both alike: constant bit rate

@@ -21,6 +21,7 @@ def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     ]
     if calls:
         parts.append(_about_calls(calls))
+    parts.append(_strongest(figures))
     for call, found in figures.items():
         parts += [f"## {_title(call)}", _detectors(found), _readings(found), _marks(found)]
     return "\n\n".join(part.rstrip("\n") for part in parts) + "\n"
@@ -39,6 +40,23 @@ def _about_calls(calls: list[str]) -> str:
 
 def _title(call: str) -> str:
     return "The planes as they leave the filter" if call == PLANES else f"After {call}"
+
+
+def _strongest(figures: Mapping[str, Any]) -> str:
+    """For each variant and call the detector that tells it best from raw clips."""
+    rows = []
+    for words in next(iter(figures.values()))["variants"]:
+        cells = []
+        for found in figures.values():
+            detectors = found["variants"][words]["detector"]["raw"]["detectors"]
+            name, one = max(detectors.items(), key=lambda item: item[1]["value"])
+            cells.append(f"{one['value']:.2f}, {name} ({one['low']:.2f} to {one['high']:.2f})")
+        rows.append((words, *cells))
+    text = (
+        "The strongest of the four detectors against raw clips (the best of four lies above 0.5 by chance):"
+    )
+    head = ("shown pulse", *("the planes" if call == PLANES else call for call in figures))
+    return f"{text}\n\n{table(head, rows)}"
 
 
 def _detectors(found: Mapping[str, Any]) -> str:
