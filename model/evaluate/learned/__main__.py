@@ -17,6 +17,7 @@ import torch
 
 from model.estimators.client import LEARNED, EstimatorProcess, worker_python
 from model.evaluate.__main__ import ROOT, commit_of
+from model.evaluate.clip import EvalClip
 from model.evaluate.learned.measure import Setup, measure_clip
 from model.evaluate.learned.report import write
 from model.evaluate.pool import Spec
@@ -119,13 +120,17 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     return 0
 
 
+def opened(spec: Spec, cache: Path) -> EvalClip:
+    """The clip, made in ``cache`` where it is not there yet. Raises SourceError where too little is read."""
+    return open_synthetic(spec, cache) if isinstance(spec, SyntheticSpec) else open_real(spec, cache)
+
+
 def _measured(spec: Spec, setup: Setup, kept: Path, cache: Path) -> dict[str, Any]:
     """The figures of a clip, from an earlier run where nothing has changed since."""
     if kept.is_file():
         known: dict[str, Any] = json.loads(kept.read_text())
         return known
-    clip = open_synthetic(spec, cache) if isinstance(spec, SyntheticSpec) else open_real(spec, cache)
-    result = measure_clip(clip, setup)
+    result = measure_clip(opened(spec, cache), setup)
     kept.parent.mkdir(parents=True, exist_ok=True)
     part = kept.with_suffix(".part")
     part.write_text(json.dumps(result))
