@@ -9,7 +9,7 @@ import pytest
 
 from model.evaluate.pages.__main__ import evaluate, main, parse, run_part
 from model.evaluate.pages.index import write_index
-from model.evaluate.pages.parts import PARTS, Part
+from model.evaluate.pages.parts import PARTS, QUICK, REFERENCE, Part, commands_of
 from streamfilter.errors import UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -47,6 +47,24 @@ def test_the_index_alone_runs_nothing(tmp_path: Path) -> None:
     (tmp_path / "docs" / "evaluation").mkdir(parents=True)
     assert evaluate(parse(["--index"]), "", tmp_path) == 0
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["index.md"]
+
+
+def test_a_quick_report_shortens_every_command_and_writes_aside(tmp_path: Path) -> None:
+    run = [one for one in PARTS if one.commands]
+    for one in run:
+        quick, whole = commands_of(one, tmp_path, True), commands_of(one, tmp_path, False)
+        assert all(len(short) > len(long) for short, long in zip(quick, whole, strict=True))
+        out = Path(quick[-1][-1])
+        assert quick[-1][-2] == "--out" and out / Path(one.page).name == QUICK / one.page
+    assert len({commands_of(one, tmp_path, True)[-1][-1] for one in run}) > 1
+
+
+def test_the_reference_is_compared_where_it_was_trained(tmp_path: Path) -> None:
+    rivals = next(one for one in PARTS if one.name == "rivals")
+    assert "--reference" not in commands_of(rivals, tmp_path, False)[-1]
+    (tmp_path / REFERENCE).parent.mkdir(parents=True)
+    (tmp_path / REFERENCE).write_bytes(b"x")
+    assert commands_of(rivals, tmp_path, False)[-1][-2:] == ("--reference", str(REFERENCE))
 
 
 def test_wrong_use_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,10 @@ from pathlib import Path
 from model.estimators.client import worker_python
 from streamfilter.errors import UsageError
 
+DOCS = Path("docs") / "evaluation"
 PAPER_SET = Path("runs") / "paper-set"
+QUICK = Path("runs") / "report-quick"
+REFERENCE = Path("runs") / "compact-reference" / "last.pt"  # docs/reference.md; compared where it is there
 
 
 @dataclass(frozen=True)
@@ -17,7 +20,8 @@ class Part:
     """One report. ``commands``: words after the Python, in turn; none: it is written elsewhere, by ``by``.
 
     ``page`` is relative to docs/evaluation; ``needs``: "clips", "faces" (folders of shared data),
-    "estimators".
+    "estimators". ``quick``: words that make each command short, to see whether it runs at all; ``reference``:
+    the last command takes a checkpoint of the reference setting.
     """
 
     name: str
@@ -27,6 +31,8 @@ class Part:
     by: str = ""
     needs: tuple[str, ...] = ()
     pictures: tuple[str, ...] = ()
+    quick: tuple[tuple[str, ...], ...] = ()
+    reference: bool = False
 
 
 PARTS = (
@@ -36,12 +42,14 @@ PARTS = (
         "the filter, band-stop and an oracle: error, leakage, notch attack, fidelity, codecs, by condition",
         (("-m", "model.evaluate"),),
         pictures=("leak_map.png", "motion.png", "spectra.png", "traces.png"),
+        quick=(("--quick", "--seconds", "10"),),
     ),
     Part(
         "failures",
         "failures/README.md",
         "the worst clips of the evaluation, with waves, spectra and what the filter had to cope with",
         (("-m", "model.evaluate.failures"),),
+        quick=(("--count", "1", "--seconds", "10", "--results", str(QUICK / "results.json")),),
     ),
     Part(
         "rivals",
@@ -49,6 +57,15 @@ PARTS = (
         "PulseEdit, Privacy-Phys and band-stop beside the filter in one run; learned estimators as readers",
         (("-m", "model.evaluate.learned"),),
         needs=("estimators",),
+        quick=(("--synthetic", "1", "--seconds", "8", "--real", "evm_face"),),
+        reference=True,
+    ),
+    Part(
+        "fidelity",
+        "fidelity.md",
+        "where the picture's decibels go: the edit's parts one by one, and what no causal filter can save",
+        (("-m", "model.evaluate.fidelity"),),
+        quick=(("--synthetic", "1", "--seconds", "6", "--real", ""),),
     ),
     Part(
         "paper",
@@ -58,8 +75,12 @@ PARTS = (
             ("-m", "model.evaluate.paper.footage", str(PAPER_SET), "--generated", "2", "--seconds", "13"),
             (
                 *("-m", "model.evaluate.paper", "--dataset", "plain", "--folder", str(PAPER_SET)),
-                *("--out", "docs/evaluation/paper", "--seconds", "10"),
+                *("--out", str(DOCS / "paper"), "--seconds", "10"),
             ),
+        ),
+        quick=(
+            ("--generated", "1", "--seconds", "8"),
+            ("--limit", "1", "--seconds", "5", "--targets", "80", "--no-learned"),
         ),
     ),
     Part(
@@ -67,18 +88,21 @@ PARTS = (
         "attackers/README.md",
         "attackers that know the filter: what each gains over chance",
         (("-m", "model.attackers"),),
+        quick=(("--quick",),),
     ),
     Part(
         "natural",
         "attackers/natural.md",
         "a shown pulse that varies as real ones do: what it changes for the detector, and what it costs",
         (("-m", "model.attackers.natural"),),
+        quick=(("--scenes", "8", "--seconds", "6", "--codecs", "none"),),
     ),
     Part(
         "beyond",
         "beyond-the-face.md",
         "neck, chest and hands: what skin beyond the face gives away",
         (("-m", "model.evaluate.beyond"),),
+        quick=(("--only", "rest"),),
     ),
     Part(
         "webrtc",
@@ -87,6 +111,19 @@ PARTS = (
         by="`python scripts/webrtc_call.py`, as the page says",
     ),
 )
+
+
+def commands_of(part: Part, root: Path, quick: bool) -> list[tuple[str, ...]]:
+    """The part's commands as they are run in ``root``: with the reference where its checkpoint is there, and
+    short ones that write below ``QUICK`` if asked for."""
+    commands = [tuple(words) for words in part.commands]
+    if part.reference and (root / REFERENCE).is_file():
+        commands[-1] += ("--reference", str(REFERENCE))
+    if quick:
+        commands = [words + more for words, more in zip(commands, part.quick, strict=True)]
+        folder = (QUICK / part.page).parent if "/" in part.page else QUICK
+        commands[-1] += ("--out", str(folder))
+    return commands
 
 
 def missing(part: Part, folders: Mapping[str, Path]) -> str | None:
