@@ -3,10 +3,10 @@
 It has no learned parameter. The in-band part of a cell's log colour is what a causal band-stop takes
 away: ``estimate = x - bandstop(x)``. Subtracting it removes a pulse with no delay, by 27 dB or more.
 
-More would not come for free. A causal filter that takes out a band turns the phase of what lies below it (Bode
-1945): slow light is moved, and each decibel of depth moves it further. A second pass of the filter, 54 dB, left
-as much of the pulse to be found as one does, since the network's estimate is not that exact, and cost 1.3 dB of
-the picture (docs/evaluation/fidelity.md).
+More would not come for free. A causal filter that takes out a band turns the phase of what lies below it
+(Bode 1945): slow light is moved, and each decibel of depth moves it further. A second pass of the filter, to
+54 dB, left as much of the pulse to be found, since the network's estimate is not that exact, and cost a
+decibel of the picture (docs/training.md, docs/evaluation/fidelity.md).
 
 Filter: Chebyshev II band-stop of order 3 as three biquads in zero-delay-feedback state-variable form
 (Zavalishin, *The Art of VA Filter Design*, chapters 4 and 5): its coefficients follow each frame's
