@@ -181,7 +181,8 @@ def _detector(tables: Figures) -> str:
         "## (e) Detector",
         "",
         "Area under the curve, 0.5 is chance. *raw*: natural clips as they left the camera; *painted*: "
-        "natural clips whose own pulse the filter's dither wrote.",
+        "natural clips whose own pulse the filter's dither wrote. Of the planes as they leave the filter; "
+        "after a call's codec, and with a pulse that varies from face to face: [natural.md](natural.md).",
         "",
         "| | raw | painted |",
         "|---|---|---|",

@@ -93,7 +93,8 @@ PARTS = (
     Part(
         "natural",
         "attackers/natural.md",
-        "a shown pulse that varies as real ones do: what it changes for the detector, and what it costs",
+        "a shown pulse that varies as real ones do, and a call's codec: what they change for the detector, "
+        "and what they cost",
         (("-m", "model.attackers.natural"),),
         quick=(("--scenes", "8", "--seconds", "6", "--codecs", "none"),),
     ),
