@@ -119,7 +119,7 @@ class VideoFilter:
         manifest = artifact.manifest
         self._clock = PulseClock(clock, settings.hr_variability)
         self._pulse = pulse
-        self._masking = Masking(noise, manifest.masking)
+        self._masking = Masking(noise, manifest.masking * settings.masking_share)
         # Thresholds of each frame's own make samples flicker more than a camera's: it tells an edited clip.
         self._dither = dither or Dither(key=draw_key(key), still=settings.pulse == NATURAL)
         self._body = body or BodyEditor(beyond, manifest.pulse_direction)
