@@ -2,7 +2,7 @@
 
 One frame of a section is linear in its input and its two states, with coefficients that are sums of six
 functions of the time step. Three sections in a row are a product of three small matrices, made once a step
-and stream, and every cell's three colours go through it as rows of one matrix product, twice.
+and stream, and every cell's three colours go through it as rows of one matrix product.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _SIZE = 1 + 2 * _STATES  # a row: the signal, the states, the band and low value
 
 def front_end(g: GraphWriter, colour: str, dt: str, frame: str, cells: int) -> tuple[str, str]:
     """``colour`` (batch, 3, cells), a grey level above black → the estimate (batch, 3, cells), and the
-    features averaged over 2 × 2 cells (batch, 24, cells / 4). Adds the states ``colour``, ``level``,
-    ``first`` and ``second``."""
+    features averaged over 2 × 2 cells (batch, 24, cells / 4). Adds the states ``colour``, ``level`` and
+    ``filters``."""
     signals = 3 * cells
     last = g.input(f"{contract.STATE_PREFIX}colour", 3, cells)
     level = g.input(f"{contract.STATE_PREFIX}level", 1, signals)
-    states = [g.input(f"{contract.STATE_PREFIX}{name}", _STATES, signals) for name in ("first", "second")]
+    filters = g.input(f"{contract.STATE_PREFIX}filters", _STATES, signals)
     step = g("Clip", dt, 1e-3, 0.2)
     now = g("MatMul", np.array(OPPONENT, np.float32), g("Log", colour))
     change, brisk = _changes(g, g("Sub", now, last), step, frame, cells)
@@ -39,22 +39,16 @@ def front_end(g: GraphWriter, colour: str, dt: str, frame: str, cells: int) -> t
     g.output(now, f"{contract.NEXT_PREFIX}colour", 3, cells)
 
     matrix, gain = _pass_matrix(g, step)
-    passed, inner = level, ""
-    estimates = []
-    for name, state in zip(("first", "second"), states, strict=True):
-        through = g("MatMul", matrix, g("Concat", passed, state, axis=1))
-        out, following, values = g.split(through, [1, _STATES, _STATES], 1)
-        inner = inner or values
-        passed = g("Div", out, gain)
-        g.output(following, f"{contract.NEXT_PREFIX}{name}", _STATES, signals)
-        estimates.append(g("Sub", level, passed))
-    kinds = g("Concat", estimates[0], g.reshape(brisk, 1, signals), inner, axis=1)
+    through = g("MatMul", matrix, g("Concat", level, filters, axis=1))
+    out, following, inner = g.split(through, [1, _STATES, _STATES], 1)
+    g.output(following, f"{contract.NEXT_PREFIX}filters", _STATES, signals)
+    estimate = g("Sub", level, g("Div", out, gain))
+    kinds = g("Concat", estimate, g.reshape(brisk, 1, signals), inner, axis=1)
     side, maps = math.isqrt(cells), 3 * (2 + _STATES)
     halved = g("AveragePool", g.reshape(kinds, maps, side, side), kernel_shape=[2, 2], strides=[2, 2])
     features = g.reshape(halved, maps, cells // 4)
-    estimate = g.reshape(estimates[1], 3, cells)
     g.output(level, f"{contract.NEXT_PREFIX}level", 1, signals)
-    return estimate, features
+    return g.reshape(estimate, 3, cells), features
 
 
 def signal_weights(weight: Array) -> Array:

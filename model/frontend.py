@@ -1,9 +1,12 @@
 """The front-end: a fixed causal band-stop on the colour of each cell, a first estimate of the true pulse.
 
 It has no learned parameter. The in-band part of a cell's log colour is what a causal band-stop takes
-away: ``estimate = x - bandstop(x)``. Subtracting it removes a pulse with no delay, by 27 dB for each of the
-two passes of the filter: after one, an attacker who notches the shown pulse found the twentieth part of the
-true one in a still face.
+away: ``estimate = x - bandstop(x)``. Subtracting it removes a pulse with no delay, by 27 dB or more.
+
+More would not come for free. A causal filter that takes out a band turns the phase of what lies below it
+(Bode 1945): slow light is moved, and each decibel of depth moves it further. A second pass of the filter, to
+54 dB, left as much of the pulse to be found, since the network's estimate is not that exact, and cost a
+decibel of the picture (docs/training.md, docs/evaluation/fidelity.md).
 
 Filter: Chebyshev II band-stop of order 3 as three biquads in zero-delay-feedback state-variable form
 (Zavalishin, *The Art of VA Filter Design*, chapters 4 and 5): its coefficients follow each frame's
@@ -18,7 +21,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from streamfilter.band_stop import LEAK_SECONDS, MAX_POLE, PASSES, SECTIONS
+from streamfilter.band_stop import LEAK_SECONDS, MAX_POLE, SECTIONS
 
 # Rows: luma, then two colour differences orthogonal to it (the plane in which POS and CHROM look).
 OPPONENT = (
@@ -41,15 +44,14 @@ FEATURES = 3 + 3 + 6 * len(SECTIONS)  # estimate, change, band and low of each s
 
 class Signals(NamedTuple):
     """``estimate`` (B, T, P, 3): in-band part of the log colour, opponent basis. ``features``
-    (B, T, P, FEATURES): the first pass's estimate, the clipped change and its filters' states, about unit
-    scale."""
+    (B, T, P, FEATURES): the estimate, the clipped change and the filters' states, about unit scale."""
 
     estimate: Tensor
     features: Tensor
 
 
 class FrontEnd(nn.Module):
-    """Robust causal band-stop. State: (B, P, 3, 3 + 12) numbers a cell, see ``init_past``."""
+    """Robust causal band-stop. State: (B, P, 3, 3 + 6) numbers a cell, see ``init_past``."""
 
     opponent: Tensor
     slew: Tensor
@@ -64,8 +66,8 @@ class FrontEnd(nn.Module):
         self.register_buffer("brisk", torch.tensor(BRISK), persistent=False)
 
     def init_past(self, batch: int, positions: int) -> Tensor:
-        """Per cell and colour: last log colour, integrated colour, started flag, 2 × 3 × 2 filter states."""
-        return torch.zeros(batch, positions, 3, 3 + PASSES * 2 * len(SECTIONS))
+        """Per cell and colour: last log colour, integrated colour, started flag, 3 × 2 filter states."""
+        return torch.zeros(batch, positions, 3, 3 + 2 * len(SECTIONS))
 
     def forward(self, cells: Tensor, dt: Tensor, past: Tensor) -> tuple[Signals, Tensor]:
         """``cells`` (B, T, P, 3): mean R, G, B, 0..1. ``dt`` (B, T, 1): seconds since the last frame."""
@@ -79,15 +81,12 @@ class FrontEnd(nn.Module):
             change = limit * _limit((now - last) / limit) * started
             brisk = _limit((now - last) / (self.brisk * step)) * started
             level = level * (1.0 - step / LEAK_SECONDS) + change
-            passed, first, inner = _bandstop(level, step, filters[: 2 * len(SECTIONS)])
-            rough = level - passed
-            passed, second, _ = _bandstop(passed, step, filters[2 * len(SECTIONS) :])
-            filters = [*first, *second]
+            passed, filters, inner = _bandstop(level, step, filters)
             inner = [gain * self.scale * value for gain, value in zip(INNER_SCALE, inner, strict=True)]
             estimate = level - passed
             last, started = now, torch.ones_like(started)
             estimates.append(estimate)
-            features.append(torch.cat([rough * self.scale, brisk, *inner], dim=-1))
+            features.append(torch.cat([estimate * self.scale, brisk, *inner], dim=-1))
         signals = Signals(torch.stack(estimates, 1), torch.stack(features, 1))
         return signals, torch.stack([last, level, started, *filters], dim=-1)
 

@@ -29,11 +29,10 @@ from streamfilter.dither import Dither, PlaneDither
 SKIN = (0.43, 1.0, 0.69)
 GREEN = (0.0, 1.0, 0.3)
 RED_AGAINST = (-0.4, 1.0, 0.0)
-STILL = PlaneDither(turn=0)
 
 SINGLE = PlaneDither()
 
-# The default of streamfilter.dither is chroma in blocks of 2, thresholds turning.
+# The default of streamfilter.dither is chroma in blocks of 2, thresholds drawn anew in each frame.
 VARIANTS = {
     "mean removed, skin's colour 0.6 %": Edit(SKIN, cells=False),
     "cells removed, skin's colour 0.6 %": Edit(SKIN),
@@ -41,7 +40,7 @@ VARIANTS = {
     "green 0.6 %": Edit(GREEN),
     "green 0.6 %, red against it": Edit(RED_AGAINST),
     "green 0.6 %, chroma in single samples": Edit(GREEN, dither=Dither(SINGLE, SINGLE)),
-    "green 0.6 %, single samples, thresholds still": Edit(GREEN, dither=Dither(STILL, STILL)),
+    "green 0.6 %, single samples, thresholds still": Edit(GREEN, dither=Dither(SINGLE, SINGLE, still=True)),
     "green 0.6 %, chroma in blocks of 4": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4))),
     "green 0.6 %, chroma in blocks of 8": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=8))),
     "green 0.6 %, blocks of 4, steps of 2": Edit(GREEN, dither=Dither(chroma=PlaneDither(block=4, step=2))),

@@ -21,7 +21,7 @@ from streamfilter.workspace import Workspace
 
 BLOCK = 10  # cells to the side of the blocks that are written or left alone
 _MOST = 0.7  # of its bounding box: many small rectangles cost more than a few idle samples
-_PLANE_PHASES = (43, 128, 213)  # Y, U, V: a third of the circle apart, between those of the face's edit
+_LAYER = 1  # of the dither: in a face's rim both edits are written
 _Window = tuple[int, FloatMap]
 _Span = tuple[int, int, int, int]  # top, bottom, left, right, in cells
 
@@ -48,8 +48,7 @@ def paint(
     planes = []
     pairs = ((target.y, source.y), (target.u, source.u), (target.v, source.v))
     for number, (plane, original) in enumerate(pairs):
-        kind = dither.luma if number == 0 else dither.chroma
-        phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
+        kind, draw = dither.of(number, index, _LAYER)
         edited = plane.copy() if plane is original or not plane.flags.writeable else plane
         cell = grid.cell // (2 if number else 1)  # in samples of the plane
         side = 2 if cell > 2 and cell % 2 == 0 else 1
@@ -70,7 +69,7 @@ def paint(
         for span in spans:
             top, left, offset = _enlarged(whole, span, cell // side, shape, work)
             _spare(offset, windows, top, left, work)
-            levels = whole_levels(offset, coarse, top, left, phase)
+            levels = whole_levels(offset, coarse, top, left, draw)
             _add(edited[side * top :, side * left :], levels, side, work)
         planes.append(edited)
     return target.with_planes(*planes)

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from streamfilter.dither import LEVELS, Dither, FloatMap, PlaneDither, add_dithered, fine
+from streamfilter.dither import LEVELS, Dither, Draw, FloatMap, PlaneDither, add_dithered, fine
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix
 from streamfilter.frame import Frame, Plane
@@ -23,7 +23,6 @@ DEFAULT_DITHER = Dither()
 
 FADE_CELLS = 2  # over this many of the crop's cells the edit falls to zero at the box's border
 _DARK = 16.0  # luma level below which the luma edit no longer follows the pixel's own luma
-_PLANE_PHASES = (0, 85, 171)  # Y, U, V: a third of the circle apart
 
 
 def apply_gain(
@@ -37,9 +36,9 @@ def apply_gain(
     """``frame`` with the face in ``box`` changed by ``gain``; the new planes share nothing with the old.
 
     ``gain`` (3, S, S) float32 is the relative change of R, G, B (0.01 = +1 %), ``crop`` (3, S, S) float32
-    the box's R, G, B in 0..1 (area-averaged). ``index`` counts frames and turns the dither. The luma edit
-    follows each pixel's own luma, so that texture keeps its contrast; the chroma edit follows the crop.
-    A box that overhangs the picture is clipped; one that lies outside leaves the frame as it is.
+    the box's R, G, B in 0..1 (area-averaged). ``index`` counts frames: each has thresholds of its own. The
+    luma edit follows each pixel's own luma, so that texture keeps its contrast; the chroma edit follows the
+    crop. A box that overhangs the picture is clipped; one that lies outside leaves the frame as it is.
     """
     edited = frame.with_planes(frame.y.copy(), frame.u.copy(), frame.v.copy())
     write_gain(edited, gain, crop, box, dither, index, Workspace())
@@ -52,9 +51,7 @@ def write_gain(
     """As :func:`apply_gain`, into the frame's own planes; ``work`` is scratch memory."""
     shifts = yuv_offsets(frame, gain, crop)
     for number, (plane, shift) in enumerate(zip((frame.y, frame.u, frame.v), shifts, strict=True)):
-        kind = dither.luma if number == 0 else dither.chroma
-        phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
-        _edit_plane(plane, shift, box, kind, phase, number > 0, work)
+        _edit_plane(plane, shift, box, *dither.of(number, index), number > 0, work)
 
 
 def yuv_offsets(frame: Frame, gain: FloatMap, crop: FloatMap) -> FloatMap:
@@ -70,7 +67,7 @@ def yuv_offsets(frame: Frame, gain: FloatMap, crop: FloatMap) -> FloatMap:
 
 
 def _edit_plane(
-    plane: Plane, shift: FloatMap, box: FaceBox, kind: PlaneDither, phase: int, chroma: bool, work: Workspace
+    plane: Plane, shift: FloatMap, box: FaceBox, kind: PlaneDither, draw: Draw, chroma: bool, work: Workspace
 ) -> None:
     scale = 2 if chroma else 1
     # Sample i of a plane lies at i + 0.5 luma pixels; chroma is sited on the left luma column of its
@@ -98,7 +95,7 @@ def _edit_plane(
         cv2.resize(steady, span, dst=relative, interpolation=cv2.INTER_LINEAR)
         offset = work.shorts("composite.offset", *region.shape)
         cv2.multiply(region, relative[inside], dst=offset, scale=LEVELS, dtype=cv2.CV_16S)
-    add_dithered(region, offset, kind, top=rows.start, left=columns.start, phase=phase, out=region, work=work)
+    add_dithered(region, offset, kind, top=rows.start, left=columns.start, draw=draw, out=region, work=work)
 
 
 def _on_whole_samples(

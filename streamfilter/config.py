@@ -15,6 +15,7 @@ MIN_BPM = 40.0
 MAX_BPM = 180.0
 CLEAR, NATURAL = "clear", "natural"
 PULSES = (CLEAR, NATURAL)
+NATURAL_MASKING = 0.25  # docs/evaluation/attackers/natural.md: more of it, or none, is told more easily
 
 # What a running filter takes up between two frames; everything else needs a restart.
 LIVE_SETTINGS = frozenset({"target_bpm", "hr_variability", "strength"})
@@ -29,6 +30,8 @@ class FilterSettings:
     strength:       share of the wanted pulse that is shown, 0 (none, the true one is still removed) to 1.
     pulse:          ``clear``, the network's own, made to survive a call's codec, or ``natural``, drawn anew
                     for each face in strength, colour and shape: harder to tell from a real one.
+    masking:        share of the artifact's masking noise that is added, 0 to 1; None is all of it with the
+                    clear pulse and a quarter with the natural one, which more of it would give away.
     engine:         name of the engine, see :mod:`streamfilter.engine.select`.
     artifact:       folder of the trained editor; None is the packaged default.
     threads:        threads of one network step and of OpenCV, at least 1.
@@ -44,6 +47,7 @@ class FilterSettings:
     hr_variability: float = 1.0
     strength: float = 1.0
     pulse: str = CLEAR
+    masking: float | None = None
     engine: str = AUTO
     artifact: Path | None = None
     threads: int = 1
@@ -57,6 +61,8 @@ class FilterSettings:
         within("hr_variability", self.hr_variability, 0.0, 1.0)
         within("strength", self.strength, 0.0, 1.0)
         within("settle_seconds", self.settle_seconds, 0.0, 30.0, "s")
+        if self.masking is not None:
+            within("masking", self.masking, 0.0, 1.0)
         whole("threads", self.threads, 1, 64)
         whole("max_faces", self.max_faces, 1, 64)
         if not isinstance(self.beyond_face, bool):
@@ -69,6 +75,13 @@ class FilterSettings:
             raise UsageError(f"engine {self.engine!r} is unknown: choose one of {', '.join(ENGINE_NAMES)}")
         if self.artifact is not None and not isinstance(self.artifact, Path):
             raise UsageError(f"artifact should be a path, not {self.artifact!r}")
+
+    @property
+    def masking_share(self) -> float:
+        """What ``masking`` comes to."""
+        if self.masking is not None:
+            return self.masking
+        return NATURAL_MASKING if self.pulse == NATURAL else 1.0
 
     @classmethod
     def from_mapping(cls, values: Mapping[str, Any]) -> FilterSettings:

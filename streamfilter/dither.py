@@ -2,16 +2,19 @@
 
 A pixel of an 8-bit plane can only move by whole levels; an edit of a fraction of a level is written as
 "some pixels move": ``out = in + step * floor(d / step + t)`` with thresholds t that are even over 0..1,
-so that the mean of ``out - in`` is d. Thresholds come from a rank-one lattice (Roberts' R2 sequence, the
-two-dimensional golden ratio, on a 256-level circle): over any patch they are spread far more evenly than
-independent noise, so the patch's mean follows d with a far smaller error than noise would leave. All
-samples of a block share a threshold (``block = 1``: each has its own).
+so that the mean of ``out - in`` is d.
+
+The thresholds are drawn anew for every sample and frame, by a generator whose key is secret. Any pattern
+that is known, however it is turned or shifted, gives the edit away: where samples of one threshold move and
+those of the next do not, there lies d, and who knows d takes the edit off and has the true pulse back
+(measured: ``model/attackers/lattice.py``). Samples of a block share a threshold (``block = 1``: none does).
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +25,12 @@ from streamfilter.workspace import Workspace
 FloatMap = npt.NDArray[np.float32]
 
 Fine = npt.NDArray[np.int16]  # 256ths of a level: as fine as the thresholds are
+Thresholds = npt.NDArray[np.uint8]
 
 LEVELS = 256
-_LATTICE_X = 193  # 256 / plastic number, odd: visits every level
-_LATTICE_Y = 147  # 256 / plastic number squared, odd
-STRIP = 128  # rows that go by one piece of the lattice, which is thus small enough to stay in the cache
-_GOLDEN = 159  # 256 / golden ratio, odd
+KEY_BITS = 128
+_TILE = 512  # samples after which thresholds that stand still repeat
+_AT_ONCE = 48 * 1024  # thresholds: stays in the cache, and below what is asked of the system anew each time
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +38,60 @@ class PlaneDither:
     """How one kind of plane is dithered.
 
     ``block`` is the side, in samples of the plane, of the squares that share a threshold; ``step`` the
-    number of levels a sample jumps by; ``turn`` how far the thresholds turn from frame to frame, in
-    256ths of the circle (0: they stand still).
+    number of levels a sample jumps by.
     """
 
     block: int = 1
     step: int = 1
-    turn: int = _GOLDEN
+
+
+@dataclass(frozen=True, slots=True)
+class Draw:
+    """Which thresholds: the secret ``key`` (128 bits), the number of the plane and that of the frame (None:
+    the same in every frame)."""
+
+    key: int
+    plane: int = 0
+    frame: int | None = 0
+
+    def strips(
+        self, kind: PlaneDither, shape: tuple[int, int], top: int, left: int
+    ) -> Iterator[tuple[slice, Thresholds]]:
+        """Thresholds 0..255 of a plane's region, 256ths of a level, some rows at a time: which, and theirs.
+
+        ``top`` and ``left`` place the region in the plane: blocks stand on the plane's own grid, not the
+        region's. Each region of each frame has a generator of its own, so that there is no state to carry.
+        """
+        block, (rows, columns) = kind.block, shape
+        across = left // block, (left + columns - 1) // block + 1
+        aside = left - across[0] * block
+        numbers = None if self.frame is None else self._generator(top // block, across[0])
+        strip = max(_AT_ONCE // max(columns, 1) // block, 1) * block
+        start = 0
+        while start < rows:
+            end = min(start + strip - (top + start) % block, rows)  # blocks are not cut
+            down = (top + start) // block, (top + end - 1) // block + 1
+            if numbers is None:
+                wrapped = [np.arange(*span) % _TILE for span in (down, across)]
+                drawn = _tile(self.key, self.plane)[np.ix_(*wrapped)]
+            else:
+                drawn = _numbers(numbers, down[1] - down[0], across[1] - across[0])
+            if block > 1:
+                drawn = drawn.repeat(block, axis=0).repeat(block, axis=1)
+                first = top + start - down[0] * block
+                drawn = drawn[first : first + end - start, aside : aside + columns]
+            yield slice(start, end), drawn
+            start = end
+
+    def _generator(self, down: int, across: int) -> np.random.SFC64:
+        frame = 0 if self.frame is None else self.frame + 1
+        return np.random.SFC64(np.random.SeedSequence((self.key, self.plane, frame, down, across)))
 
 
 @dataclass(frozen=True, slots=True)
 class Dither:
-    """Dither of luma and chroma; ``seed`` turns the thresholds' circle as a whole (0..255).
+    """Dither of luma and chroma. ``key`` has to be secret; ``still``: each sample has a threshold of its own,
+    but the same one in every frame.
 
     Chroma in blocks of 2 is measured (docs/dither.md): an encoder passes the wanted pulse on better than
     with single samples, while larger blocks give the true pulse back.
@@ -54,12 +99,18 @@ class Dither:
 
     luma: PlaneDither = PlaneDither()
     chroma: PlaneDither = PlaneDither(block=2)
-    seed: int = 0
+    key: int = 0
+    still: bool = False
+
+    def of(self, plane: int, frame: int, layer: int = 0) -> tuple[PlaneDither, Draw]:
+        """For plane 0 (Y), 1 (U) or 2 (V) of a frame; edits that may overlap are on a ``layer`` each."""
+        kind = self.luma if plane == 0 else self.chroma
+        return kind, Draw(self.key, plane + 3 * layer, None if self.still else frame)
 
 
-# Thresholds that turn write each frame's fraction anew, and samples flicker more than a camera's: that alone
-# tells an edited clip. Where thresholds stand still a sample moves only when its own offset does.
-STILL = Dither(PlaneDither(turn=0), PlaneDither(block=2, turn=0))
+def draw_key(rng: np.random.Generator) -> int:
+    """A key of 128 bits."""
+    return int.from_bytes(rng.bytes(KEY_BITS // 8), "little")
 
 
 def fine(offset: FloatMap, work: Workspace | None = None) -> Fine:
@@ -71,37 +122,25 @@ def fine(offset: FloatMap, work: Workspace | None = None) -> Fine:
     return whole
 
 
-def thresholds(plane: PlaneDither, shape: tuple[int, int], top: int, left: int, phase: int) -> Fine:
-    """(rows, columns) thresholds 0..255 of a plane's region, 256ths of a level; not to be written to.
-
-    ``top`` and ``left`` place the region in the plane: blocks stand on the plane's own grid, not the
-    region's. ``phase`` turns the circle (any integer): over 256 of them each sample meets each level once.
-    """
-    # A step of one block to the right turns the lattice by _LATTICE_X, so that any turn is a step aside.
-    aside = (phase * pow(_LATTICE_X, -1, LEVELS)) % LEVELS
-    period = LEVELS * plane.block
-    first, start = top % period, (left + aside * plane.block) % period
-    tall, wide = (-(-length // STRIP) * STRIP for length in shape)
-    return _lattice(plane.block, tall, wide)[first : first + shape[0], start : start + shape[1]]
+def _numbers(generator: np.random.SFC64, rows: int, columns: int) -> Thresholds:
+    words = generator.random_raw(-(-rows * columns // 8))
+    return np.asarray(words).view(np.uint8)[: rows * columns].reshape(rows, columns)
 
 
-@cache
-def _lattice(block: int, rows: int, columns: int) -> Fine:
-    """The thresholds at phase 0, so far that any region of that size can begin anywhere in a period."""
-    down, across = ((np.arange(LEVELS * block + length) // block) for length in (rows, columns))
-    turns = (down[:, None] * _LATTICE_Y + across[None, :] * _LATTICE_X) % LEVELS
-    levels: Fine = turns.astype(np.int16)
-    levels.setflags(write=False)
-    return levels
+@lru_cache(maxsize=12)
+def _tile(key: int, plane: int) -> Thresholds:
+    """The thresholds that stand still, of a square that repeats."""
+    tile = _numbers(Draw(key, plane, None)._generator(0, 0), _TILE, _TILE)
+    tile.setflags(write=False)
+    return tile
 
 
-def whole_levels(offset: Fine, dither: PlaneDither, top: int, left: int, phase: int) -> Fine:
+def whole_levels(offset: Fine, dither: PlaneDither, top: int, left: int, draw: Draw) -> Fine:
     """``offset`` (rows, columns), 256ths of a level, rounded to whole levels by the thresholds, in place."""
     if dither.step > 1:
         np.rint(offset / np.float32(dither.step), out=offset, casting="unsafe")
-    for start in range(0, len(offset), STRIP):
-        part = offset[start : start + STRIP]
-        part += thresholds(dither, part.shape, top + start, left, phase)
+    for rows, drawn in draw.strips(dither, offset.shape, top, left):
+        offset[rows] += drawn
     offset >>= 8
     if dither.step > 1:
         offset *= dither.step
@@ -112,22 +151,22 @@ def add_dithered(
     plane: Plane,
     offset: Fine,
     dither: PlaneDither,
+    draw: Draw,
     *,
     top: int = 0,
     left: int = 0,
-    phase: int = 0,
     out: Plane | None = None,
     work: Workspace | None = None,
 ) -> Plane:
     """``plane`` plus a fractional ``offset`` (both (rows, columns), 256ths of a level), dithered, held to
     0..255.
 
-    Over 256 phases the mean of the result is ``plane + offset`` wherever it is not held; where the offset
+    Over many frames the mean of the result is ``plane + offset`` wherever it is not held; where the offset
     is zero the plane is returned as it is. The result is written to ``out``, if given (it may be ``plane``),
     and returned; ``offset`` is overwritten. ``work`` is scratch memory.
     """
     moved = np.empty_like(plane) if out is None else out
-    levels = whole_levels(offset, dither, top, left, phase)
+    levels = whole_levels(offset, dither, top, left, draw)
     # Plain passes over 16-bit numbers take half the time of OpenCV's sum of mixed depths.
     sums = (work or Workspace()).shorts("dither.sums", *plane.shape)
     np.copyto(sums, plane)

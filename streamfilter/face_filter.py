@@ -22,7 +22,7 @@ from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.composite import write_gain
 from streamfilter.config import NATURAL, FilterSettings
-from streamfilter.dither import STILL, Dither
+from streamfilter.dither import Dither, draw_key
 from streamfilter.engine import Engine, State, open_engine
 from streamfilter.face.box import FaceBox, overlap
 from streamfilter.face.crop import crop_rgb
@@ -107,6 +107,7 @@ class VideoFilter:
         engine: Engine,
         finder: FaceFinder | None = None,
         body: BodyEditor | None = None,
+        dither: Dither | None = None,
     ) -> None:
         """Takes over ``engine`` and closes it. Raises EngineError where the face detector cannot load."""
         self.engine = engine
@@ -114,13 +115,13 @@ class VideoFilter:
         self._settings = settings
         self._finder = finder or FaceFinder()
         seeds = np.random.SeedSequence(settings.seed)
-        clock, noise, dither, beyond, pulse = (np.random.default_rng(seed) for seed in seeds.spawn(5))
+        clock, noise, key, beyond, pulse = (np.random.default_rng(seed) for seed in seeds.spawn(5))
         manifest = artifact.manifest
         self._clock = PulseClock(clock, settings.hr_variability)
         self._pulse = pulse
-        self._masking = Masking(noise, manifest.masking)
-        kind = STILL if settings.pulse == NATURAL else Dither()
-        self._dither = replace(kind, seed=int(dither.integers(256)))
+        self._masking = Masking(noise, manifest.masking * settings.masking_share)
+        # Thresholds of each frame's own make samples flicker more than a camera's: it tells an edited clip.
+        self._dither = dither or Dither(key=draw_key(key), still=settings.pulse == NATURAL)
         self._body = body or BodyEditor(beyond, manifest.pulse_direction)
         self._body_state: BodyState | None = None
         self._work, self._planes = Workspace(), PlanePool()

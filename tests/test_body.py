@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from fractions import Fraction
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import pytest
@@ -94,7 +95,7 @@ def test_pixels_within_a_box_are_left_to_the_face_but_for_its_rim() -> None:
 
 
 def test_the_faces_edit_and_this_one_add_up_to_one_across_the_border() -> None:
-    """Both paint +3 levels of luma; averaged over the dither's phases no line shows around the box."""
+    """Both paint +3 levels of luma; averaged over frames and three samples no line shows around the box."""
     flat = np.full((240, 320), 100, np.uint8)
     grey = np.full((120, 160), 128, np.uint8)
     frame = Frame(flat, grey, grey, 0, Fraction(1, 30), ColorSpec())
@@ -108,9 +109,9 @@ def test_the_faces_edit_and_this_one_add_up_to_one_across_the_border() -> None:
     for index in range(64):
         face = apply_gain(frame, gain, crop, BOX, Dither(), index)
         total += paint(face, frame, offsets, np.ones(grid.shape, np.float32), grid, [BOX], Dither(), index).y
-    mean = total / 64 - 100.0
-    assert mean.min() > 2.5
-    assert mean.max() < 3.5
+    mean = cv2.blur(total / 64 - 100.0, (3, 3))
+    assert mean.min() > 2.7
+    assert mean.max() < 3.3
 
 
 def test_a_target_of_its_own_is_written_in_place() -> None:

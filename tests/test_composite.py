@@ -100,8 +100,9 @@ def test_the_edit_fades_at_the_border_of_the_box() -> None:
     edit = total / 64 - frame.y[0, 0]
     assert edit[150, 150] > 3.5
     assert abs(edit[150, 51]) < 0.1 and abs(edit[51, 150]) < 0.1
-    assert np.all(np.diff(edit[150, 50:70]) > -0.05)
-    assert np.abs(np.diff(edit[150])).max() < 1.0
+    across = edit[120:180].mean(axis=0)  # the box's border is straight here
+    assert np.all(np.diff(across[50:70]) > -0.05)
+    assert np.abs(np.diff(across)).max() < 1.0
 
 
 def test_levels_are_held_to_eight_bits() -> None:

@@ -187,7 +187,7 @@ def test_what_feeds_the_band_stop_stays_in_float32() -> None:
     serving = onnx.load_from_string(artifact.serving)
     half = half_products(serving)
     made = {output: node for node in serving.graph.node for output in node.output}
-    waiting, seen = [f"next.{name}" for name in ("colour", "level", "first", "second")], set()
+    waiting, seen = [f"next.{name}" for name in ("colour", "level", "filters")], set()
     while waiting:
         node = made.get(waiting.pop())
         if node is not None and node.name not in seen:
@@ -198,7 +198,7 @@ def test_what_feeds_the_band_stop_stays_in_float32() -> None:
     kinds = {value.name: value.type.tensor_type.elem_type for value in (*graph.input, *graph.output)}
     for name in ("keys0", "values0", "keys1", "values1"):
         assert kinds[f"state.{name}"] == kinds[f"next.{name}"] == onnx.TensorProto.FLOAT16
-    for name in ("colour", "level", "first", "second", "encoder0"):
+    for name in ("colour", "level", "filters", "encoder0"):
         assert kinds[f"state.{name}"] == kinds[f"next.{name}"] == onnx.TensorProto.FLOAT
     assert kinds["gain"] == kinds["crop"] == onnx.TensorProto.FLOAT
 

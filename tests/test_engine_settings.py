@@ -88,6 +88,7 @@ def test_diff_knows_every_setting() -> None:
         "hr_variability": 0.0,
         "strength": 0.5,
         "pulse": "natural",
+        "masking": 0.5,
         "engine": "openvino",
         "artifact": Path("x"),
         "threads": 2,

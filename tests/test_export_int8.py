@@ -39,7 +39,7 @@ def test_it_is_calibrated_on_states_that_streams_come_to() -> None:
     frames = footage(SIZES["360p"], 1, "yu12").frames()
     feeds = calibration(load_artifact(), [frames])
     assert [int(feed["frame"][0]) for feed in feeds] == [0, 7, 14]
-    assert np.abs(feeds[0]["state.first"]).max() == 0.0 < np.abs(feeds[2]["state.first"]).max()
+    assert np.abs(feeds[0]["state.filters"]).max() == 0.0 < np.abs(feeds[2]["state.filters"]).max()
     assert np.abs(feeds[2]["ring.keys0"]).max() > 0.0
 
 

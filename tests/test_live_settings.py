@@ -14,6 +14,7 @@ from streamfilter.live.settings import LiveChange, LiveSettings, Part, diff
 OTHER_VALUES: dict[str, Any] = {
     "target": "hide",
     "hr_variability": 0.5,
+    "pulse": "natural",
     "camera": "0",
     "width": 640,
     "height": 480,
@@ -39,6 +40,7 @@ OTHER_VALUES: dict[str, Any] = {
     [
         *[("target", value) for value in ("39", "", 70)],
         *[("hr_variability", value) for value in (-0.1, 1.1, "1", True)],
+        *[("pulse", value) for value in ("strong", None)],
         *[("camera", value) for value in ("", 0)],
         *[("width", value) for value in (1281, 0, 640.0, True, 99_998)],
         *[("height", value) for value in (-2, 721)],

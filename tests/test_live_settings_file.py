@@ -23,6 +23,7 @@ from streamfilter.live.settings_flags import add_flags, flags_of
 TEXTS: dict[str, tuple[str, ...]] = {
     "hr": ("70", "hide", "scale 0.8", "62.5", "70,10:90"),
     "hr_variability": ("0", "0.25", "1"),
+    "pulse": ("clear", "natural"),
     "camera": ("auto", "0", "HD Webcam", "/dev/v4l/by-id/usb-x"),
     "size": ("640x480", "1280x720"),
     "fps": ("15", "29.97", "60"),

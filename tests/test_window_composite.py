@@ -35,7 +35,8 @@ def test_inside_nothing_is_left_of_the_source_and_the_mean_is_exact(
         made = paste_face(frame, flat(*rgb), box, Dither(), 3)
         for plane, part, level in zip((made.y, made.u, made.v), (core, half, half), wanted, strict=True):
             held = min(max(float(level), 0.0), 255.0)
-            assert abs(float(plane[part].mean()) - held) < 0.02
+            drawn = 76**2 if part is core else 19**2  # thresholds: of each sample of Y, of four of U and V
+            assert abs(float(plane[part].mean()) - held) < 4.0 * 0.5 / np.sqrt(drawn)
             assert np.ptp(plane[part]) <= 1
 
 

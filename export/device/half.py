@@ -22,7 +22,7 @@ from export.device.forms import PRODUCTS
 from export.device.surgery import Surgeon, ancestors, descendants, shapes
 from streamfilter.contract import MASKING, NEXT_PREFIX
 
-SIGNAL = tuple(f"{NEXT_PREFIX}{name}" for name in ("colour", "level", "first", "second"))
+SIGNAL = tuple(f"{NEXT_PREFIX}{name}" for name in ("colour", "level", "filters"))
 SMALLEST = 1000  # multiply-adds a stream: below it a cast costs more than the product
 
 

@@ -37,7 +37,7 @@ from streamfilter.frame import Frame
 
 Feed = dict[str, npt.NDArray[np.generic]]
 EVERY = 7  # frames between two that are calibrated on: no multiple of the detector's rhythm
-_FRONT_END = tuple(NEXT_PREFIX + name for name in ("colour", "level", "first", "second"))
+_FRONT_END = tuple(NEXT_PREFIX + name for name in ("colour", "level", "filters"))
 _LEAST_WEIGHTS = 512  # of a layer: smaller ones gain nothing
 
 

@@ -15,7 +15,7 @@ import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -71,15 +71,15 @@ def _record(scene: Scene, folder: Path, calls: Sequence[str]) -> Path:
 
     def made(name: str, finder: FaceFinder) -> VideoFilter:
         variant = VARIANTS[name]
-        manifest = replace(artifact.manifest, masking=artifact.manifest.masking * variant.masking)
         settings = FilterSettings(
             target_bpm=scene.targets[0],
             seed=scene.seed * 10 + list(VARIANTS).index(name),
             strength=variant.strength,
             pulse=variant.pulse,
+            masking=variant.masking,
         )
         engine = open_engine(artifact, settings.engine, settings.threads)
-        return VideoFilter(settings, replace(artifact, manifest=manifest), engine, finder)
+        return VideoFilter(settings, artifact, engine, finder)
 
     return record_versions(scene, folder, VERSIONS, made, calls)
 

@@ -155,7 +155,7 @@ def _arrays(
     readers = {after(name, call): _Reader() for name in names for call in calls}
     sent = {(name, call): Call(call, scene.size, FPS) for name in names for call in calls if call != PLANES}
     followed = WITH_POINTS if scene.role in POINT_ROLES else ()
-    finder, dither, box = _SharedFinder(), Dither(seed=scene.seed % 251), None
+    finder, dither, box = _SharedFinder(), Dither(key=scene.seed), None
     first = round(SKIP_SECONDS * FPS)
     with ExitStack() as held:
         filters = {name: make_filter(name, finder) for name in names if name.startswith("out")}

@@ -21,7 +21,7 @@ from model.evaluate.metrics import ATTACKERS, LEAK_SIGNALS, attack, hits, read_r
 from model.evaluate.reading import even
 from streamfilter.artifact import load_artifact
 from streamfilter.config import FilterSettings
-from streamfilter.dither import Dither, add_dithered, fine
+from streamfilter.dither import Draw, PlaneDither, add_dithered, fine
 from streamfilter.engine import open_engine
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix, yuv_to_rgb_matrix
@@ -38,6 +38,7 @@ Array64 = npt.NDArray[np.float64]
 SKIP_SECONDS = 2.0
 STRENGTH = 0.005  # of the planted pulse in green, relative; half of it peak to peak is what cameras see
 DIRECTION = np.array([0.33, 0.77, 0.53]) / 0.77
+_PLANTED = 91  # key of the dither that plants it
 CODEC = "H.264 1.5"
 FREE, BEFORE, FACE_ONLY, MEAN_GAIN, BEYOND = "no pulse", "before", "face only", "face's mean gain", "beyond"
 WAYS = (FREE, BEFORE, FACE_ONLY, MEAN_GAIN, BEYOND)
@@ -161,16 +162,10 @@ def plant(
         3, *shape
     )
     luma = cv2.resize(change[0] / np.maximum(half_y, 16.0), (frame.width, frame.height))
-    dither = Dither(seed=91)
+    moves = ((frame.y, luma * frame.y), (frame.u, change[1]), (frame.v, change[2]))
     planes = [
-        add_dithered(plane, fine(moved), kind, phase=dither.seed + index * kind.turn + k * 85)
-        for k, (plane, moved, kind) in enumerate(
-            (
-                (frame.y, luma * frame.y, dither.luma),
-                (frame.u, change[1], dither.luma),
-                (frame.v, change[2], dither.luma),
-            )
-        )
+        add_dithered(plane, fine(moved), PlaneDither(), draw=Draw(_PLANTED, k, index))
+        for k, (plane, moved) in enumerate(moves)
     ]
     return frame.with_planes(*planes)
 

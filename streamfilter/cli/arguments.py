@@ -40,7 +40,7 @@ _EXIT_CODES = (
 )
 
 # Settings that the filter of files takes too; the others are of cameras.
-OF_FILTER = ("hr_variability", "beyond_face", "engine", "artifact", "threads", "max_faces", "seed")
+OF_FILTER = ("hr_variability", "pulse", "beyond_face", "engine", "artifact", "threads", "max_faces", "seed")
 _OF_FILES = frozenset({"hr", "output", "fps", "quiet", *OF_FILTER})
 _FILES_ONLY = ("overwrite", "lossless", "crf", "mode", "window_hop")
 STREAM, WINDOW = MODES = ("stream", "window")

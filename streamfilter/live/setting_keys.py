@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import Enum, auto
 from pathlib import Path
 
+from streamfilter.config import PULSES
 from streamfilter.engine.select import ENGINE_NAMES
 from streamfilter.errors import UsageError
 from streamfilter.live.settings import LiveSettings
@@ -74,6 +75,13 @@ KEYS = (
         Kind.NUMBER,
         "variation from beat to beat, 1 natural, 0 a metronome (a give-away)",
         "0..1",
+    ),
+    Key(
+        "pulse",
+        Kind.CHOICE,
+        "clear: the shown rate survives any call; natural: a weaker one, as real faces have, that a detector "
+        "hardly tells after a call's codec, read less surely there",
+        "|".join(PULSES),
     ),
     Key("beyond_face", Kind.SWITCH, "edit skin outside the face too: neck, chest, hands", ""),
     Key("camera", Kind.NAME, "index, name or path of the camera", "NAME", optional=True),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, fields
 from enum import StrEnum
 from pathlib import Path
 
-from streamfilter.config import FilterSettings, within
+from streamfilter.config import CLEAR, FilterSettings, within
 from streamfilter.engine.select import AUTO
 from streamfilter.errors import UsageError
 from streamfilter.live.target import Target, parse_target, shown
@@ -21,7 +21,8 @@ class LiveSettings:
 
     target:         what is shown, see :func:`streamfilter.live.target.parse_target`; read into ``wanted``.
     hr_variability: beat-to-beat variability of the shown pulse, 0 (a metronome) to 1 (natural).
-    beyond_face, engine, artifact, threads, seed, max_faces: see :class:`streamfilter.config.FilterSettings`.
+    pulse, beyond_face, engine, artifact, threads, seed, max_faces: see
+                    :class:`streamfilter.config.FilterSettings`.
     camera:         index, name or path; None is the first camera.
     width, height:  size of the picture in pixels, even, 16 to 7680 and 4320.
     fps:            frames a second, 1 to 240.
@@ -35,6 +36,7 @@ class LiveSettings:
 
     target: str = "70"
     hr_variability: float = 1.0
+    pulse: str = CLEAR
     beyond_face: bool = True
     camera: str | None = None
     width: int = 1280
@@ -81,6 +83,7 @@ class LiveSettings:
         return FilterSettings(
             target_bpm=start.bpm,
             hr_variability=self.hr_variability,
+            pulse=self.pulse,
             strength=start.strength,
             engine=self.engine,
             artifact=self.artifact,
@@ -116,6 +119,7 @@ _RESTARTS: dict[str, frozenset[Part]] = {
     "fps": _PICTURE,
     "output": frozenset({Part.OUTPUT}),
     "hr_variability": _FILTER,
+    "pulse": _FILTER,
     "beyond_face": _FILTER,
     "engine": _FILTER,
     "artifact": _FILTER,

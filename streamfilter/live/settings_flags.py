@@ -8,7 +8,7 @@ from streamfilter.live.setting_keys import KEYS, Key, Kind, value_text
 from streamfilter.live.settings import LiveSettings
 
 _GROUPS = (
-    ("pulse", ("hr", "hr_variability", "beyond_face")),
+    ("pulse", ("hr", "hr_variability", "pulse", "beyond_face")),
     ("devices", ("camera", "size", "fps", "pixel_format", "output", "always_on")),
     ("engine", ("engine", "artifact", "threads", "max_faces", "settle", "seed")),
     ("showing", ("web", "web_port", "quiet")),

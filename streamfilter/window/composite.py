@@ -12,33 +12,30 @@ import numpy as np
 import numpy.typing as npt
 
 from streamfilter.composite import fade_ramp
-from streamfilter.dither import LEVELS, Dither, FloatMap, PlaneDither, whole_levels
+from streamfilter.dither import LEVELS, Dither, Draw, FloatMap, PlaneDither, whole_levels
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import rgb_to_yuv_matrix
 from streamfilter.frame import Frame, Plane
 
 _MIDDLE = 128  # levels: 16-bit numbers hold 256ths of -128 to 127 levels, not of 0 to 255
-_PLANE_PHASES = (0, 85, 171)  # Y, U, V: a third of the circle apart
 
 
 def paste_face(frame: Frame, picture: FloatMap, box: FaceBox, dither: Dither, index: int) -> Frame:
     """``frame`` with the face in ``box`` replaced by ``picture`` (3, S, S) R, G, B, clipped to 0..1.
 
-    The planes are new. ``index`` counts frames and turns the dither. A box that overhangs the picture is
-    clipped; one that lies outside leaves the frame as it is.
+    The planes are new. ``index`` counts frames: each has thresholds of its own. A box that overhangs the
+    picture is clipped; one that lies outside leaves the frame as it is.
     """
     matrix, offset = rgb_to_yuv_matrix(frame.color)
     rgb = np.clip(picture, 0.0, 1.0).reshape(3, -1)
     levels = (matrix @ rgb + offset[:, None]).astype(np.float32).reshape(picture.shape)
     planes = []
     for number, (plane, cells) in enumerate(zip((frame.y, frame.u, frame.v), levels, strict=True)):
-        kind = dither.luma if number == 0 else dither.chroma
-        phase = dither.seed + index * kind.turn + _PLANE_PHASES[number]
-        planes.append(_replace(plane, cells, box, kind, phase, 2 if number else 1))
+        planes.append(_replace(plane, cells, box, *dither.of(number, index), 2 if number else 1))
     return frame.with_planes(*planes)
 
 
-def _replace(plane: Plane, cells: FloatMap, box: FaceBox, kind: PlaneDither, phase: int, scale: int) -> Plane:
+def _replace(plane: Plane, cells: FloatMap, box: FaceBox, kind: PlaneDither, draw: Draw, scale: int) -> Plane:
     """``plane``, whose samples are ``scale`` luma pixels apart, with ``cells`` (S, S) in the box."""
     edited = plane.copy()
     top, bottom = _reach(box.top, box.size, scale, plane.shape[0])
@@ -57,15 +54,15 @@ def _replace(plane: Plane, cells: FloatMap, box: FaceBox, kind: PlaneDither, pha
     weight = cv2.warpAffine(np.outer(ramp, ramp), to_cells, span, flags=flags)  # beyond the box: 0
     region = plane[top:bottom, left:right].astype(np.float32)
     wanted = region + weight * (np.asarray(shown, np.float32) - region)
-    edited[top:bottom, left:right] = _dithered(wanted, kind, top, left, phase)
+    edited[top:bottom, left:right] = _dithered(wanted, kind, top, left, draw)
     return edited
 
 
-def _dithered(levels: npt.NDArray[np.float32], kind: PlaneDither, top: int, left: int, phase: int) -> Plane:
+def _dithered(levels: npt.NDArray[np.float32], kind: PlaneDither, top: int, left: int, draw: Draw) -> Plane:
     """Fractional levels on the 8-bit grid; the thresholds are those of ``dither.add_dithered``."""
     fine = np.rint((levels - _MIDDLE) * np.float32(LEVELS))
     held = np.clip(fine, -_MIDDLE * LEVELS, (_MIDDLE - 1) * LEVELS).astype(np.int16)
-    whole = whole_levels(held, kind, top, left, phase)
+    whole = whole_levels(held, kind, top, left, draw)
     return (whole + np.int16(_MIDDLE)).astype(np.uint8)
 
 

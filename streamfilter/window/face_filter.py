@@ -17,7 +17,7 @@ import numpy as np
 from streamfilter.body import BodyEditor, BodyState, Wearer
 from streamfilter.clock import PulseClock
 from streamfilter.config import CLEAR, FilterSettings
-from streamfilter.dither import Dither
+from streamfilter.dither import Dither, draw_key
 from streamfilter.engine.select import AUTO
 from streamfilter.errors import EngineError, UsageError
 from streamfilter.face.finder import FaceFinder
@@ -58,7 +58,7 @@ class WindowFilter:
         clock, dither, beyond = (np.random.default_rng(seed) for seed in seeds.spawn(3))
         self._clock = PulseClock(clock, settings.hr_variability)
         self._finder = finder or FaceFinder()
-        self._dither = Dither(seed=int(dither.integers(256)))
+        self._dither = Dither(key=draw_key(dither))
         self._body = BodyEditor(beyond, manifest.pulse_direction)
         self._longest = 0.0
         self._total = 0
