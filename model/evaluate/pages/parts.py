@@ -99,6 +99,13 @@ PARTS = (
         quick=(("--scenes", "8", "--seconds", "6", "--codecs", "none"),),
     ),
     Part(
+        "dither",
+        "attackers/dither.md",
+        "is the edit told by how it is written? A public pattern of thresholds, secret ones, ones that stand still",
+        (("-m", "model.attackers.dither"),),
+        quick=(("--scenes", "1", "--seconds", "5", "--jobs", "1"),),
+    ),
+    Part(
         "beyond",
         "beyond-the-face.md",
         "neck, chest and hands: what skin beyond the face gives away",
