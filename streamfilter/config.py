@@ -15,7 +15,9 @@ MIN_BPM = 40.0
 MAX_BPM = 180.0
 CLEAR, NATURAL = "clear", "natural"
 PULSES = (CLEAR, NATURAL)
-NATURAL_MASKING = 0.25  # docs/evaluation/attackers/natural.md: more of it, or none, is told more easily
+NATURAL_MASKING = (
+    0.5  # more is told more easily, less lets the notch find the true rate (attackers/natural.md)
+)
 
 # What a running filter takes up between two frames; everything else needs a restart.
 LIVE_SETTINGS = frozenset({"target_bpm", "hr_variability", "strength"})
@@ -31,7 +33,7 @@ class FilterSettings:
     pulse:          ``clear``, the network's own, made to survive a call's codec, or ``natural``, drawn anew
                     for each face in strength, colour and shape: harder to tell from a real one.
     masking:        share of the artifact's masking noise that is added, 0 to 1; None is all of it with the
-                    clear pulse and a quarter with the natural one, which more of it would give away.
+                    clear pulse and half with the natural one, which more of it would give away.
     engine:         name of the engine, see :mod:`streamfilter.engine.select`.
     artifact:       folder of the trained editor; None is the packaged default.
     threads:        threads of one network step and of OpenCV, at least 1.

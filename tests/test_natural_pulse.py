@@ -98,7 +98,7 @@ def test_another_word_is_refused() -> None:
 
 def test_less_masking_goes_with_it_unless_a_share_is_given() -> None:
     assert FilterSettings().masking_share == 1.0
-    assert FilterSettings(pulse=NATURAL).masking_share == 0.25
+    assert FilterSettings(pulse=NATURAL).masking_share == 0.5
     assert FilterSettings(pulse=NATURAL, masking=1.0).masking_share == 1.0
     assert FilterSettings(masking=0.0).masking_share == 0.0
     with pytest.raises(UsageError, match="masking"):

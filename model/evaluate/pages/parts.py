@@ -101,7 +101,7 @@ PARTS = (
     Part(
         "dither",
         "attackers/dither.md",
-        "is the edit told by how it is written? A public pattern of thresholds, secret ones, ones that stand still",
+        "is the edit told by how it is written? Thresholds of a public pattern, secret ones, still ones",
         (("-m", "model.attackers.dither"),),
         quick=(("--scenes", "1", "--seconds", "5", "--jobs", "1"),),
     ),
