@@ -28,21 +28,31 @@ the artifact, live and without look-ahead) write Y, U, V planes. *pulse-edit* (C
 is known of their papers (`model/rivals`), and *reference*, the paper's own setting where a checkpoint is
 given, work offline on the whole clip and write 8-bit R, G, B. So each is read twice: from R, G, B as it
 is, and from the Y, U, V that a call would take. *Error* is the mean of the seven classical estimators.
-Coherence is squared, with the true pulse, within 0.2 Hz of its rate; *found* is the share of POS, CHROM,
-GREEN, PCA that read the true rate (± 3 bpm) once the shown one is notched out.
+Coherence is squared, with the true pulse, within 0.2 Hz of its rate; *left* is the amplitude in GREEN that
+still follows the true pulse over the pulse's own (median); *found* is the share of POS, CHROM, GREEN, PCA
+that read the true rate (± 3 bpm) once the shown one is notched out.
 """
 
 
 @dataclass(frozen=True)
 class Row:
-    """Means over the clips. ``error`` bpm; ``face``, ``patches`` coherence; ``found`` a share; PSNR in dB."""
+    """Means over the clips. ``error`` bpm; ``face``, ``patches`` coherence; ``found`` a share; PSNR in dB.
+
+    ``left`` is a median: a single clip whose edit follows the true pulse by chance would rule a mean.
+    """
 
     error: float
     face: float
     patches: float
+    left: float
     found: float
     psnr: float
     psnr_planes: float
+
+
+def _median(values: Sequence[float | None]) -> float:
+    known = [value for value in values if value is not None]
+    return float(np.median(known)) if known else float("nan")
 
 
 def _mean(values: Sequence[float | None]) -> float:
@@ -59,6 +69,7 @@ def row_of(results: Sequence[Result], editor: str, kind: str) -> Row:
         error=_mean([_mean([error(f, name) for name in SEVEN]) for f in read]),
         face=_mean([f["coherence"].get("face_mean") for f in read]),
         patches=_mean([f["coherence"].get("patch_mean") for f in read]),
+        left=_median([f["coherence"].get("left") for f in read]),
         found=sum(h for h, _ in attackers) / max(sum(n for _, n in attackers), 1),
         psnr=_mean([f.get("psnr") for f in figures]),
         psnr_planes=_mean([f.get("psnr_planes") for f in figures]),
@@ -71,11 +82,12 @@ def editors_table(results: Sequence[Result], kind: str) -> str:
         row = row_of(results, editor, kind)
         cells = [_text(v, f) for v, f in zip(vars(row).values(), _FORMS, strict=True)]
         rows.append([editor, *cells])
-    head = ("editor", "error to target (bpm)", "coherence face", "patches", "found", "PSNR RGB", "PSNR YUV")
+    head = ["editor", "error to target (bpm)", "coherence face", "patches", "left", "found"]
+    head += ["PSNR RGB", "PSNR YUV"]
     return table(head, rows)
 
 
-_FORMS = ("{:.2f}", "{:.3f}", "{:.3f}", "{:.0%}", "{:.1f}", "{:.1f}")
+_FORMS = ("{:.2f}", "{:.3f}", "{:.3f}", "{:.2f}", "{:.0%}", "{:.1f}", "{:.1f}")
 
 
 def _text(value: float, form: str) -> str:
@@ -158,7 +170,7 @@ def bars(results: Sequence[Result]) -> list[tuple[str, str, str, bool]]:
     for kind in ("planes", "rgb"):
         ours = row_of(results, OURS, kind)
         theirs = {name: row_of(results, name, kind) for name in others}
-        for figure in ("face", "patches", "found"):
+        for figure in ("face", "patches", "left", "found"):
             best = min(theirs, key=lambda n: getattr(theirs[n], figure))
             own, other = getattr(ours, figure), getattr(theirs[best], figure)
             said = f"{own:.3f}; {best} {other:.3f}"
