@@ -12,7 +12,7 @@ from streamfilter.errors import UsageError
 DOCS = Path("docs") / "evaluation"
 PAPER_SET = Path("runs") / "paper-set"
 QUICK = Path("runs") / "report-quick"
-REFERENCE = Path("runs") / "compact-reference-strength" / "last.pt"  # docs/reference.md; compared where it is there
+REFERENCE = Path("runs") / "compact-reference-strength" / "last.pt"  # docs/reference.md
 
 
 @dataclass(frozen=True)
