@@ -79,8 +79,8 @@ KEYS = (
     Key(
         "pulse",
         Kind.CHOICE,
-        "clear: the shown rate survives any call; natural: a weaker one, as real faces have, that a detector "
-        "hardly tells after a call's codec, read less surely there",
+        "clear: the shown rate survives any call; natural: a weaker one, as real faces have: after a call's "
+        "codec detectors tell it, and estimators read it, less surely",
         "|".join(PULSES),
     ),
     Key("beyond_face", Kind.SWITCH, "edit skin outside the face too: neck, chest, hands", ""),
