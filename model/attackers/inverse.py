@@ -14,7 +14,6 @@ import numpy.typing as npt
 import torch
 
 from model.frontend import OPPONENT, FrontEnd
-from streamfilter.band_stop import in_band, start
 from streamfilter.rppg.filters import Floats, rfft_hz
 
 Complexes = npt.NDArray[np.complex128]
@@ -22,20 +21,18 @@ Complexes = npt.NDArray[np.complex128]
 FLOORS = (0.03, 0.003)  # of a response: how deep an attacker digs; each is tried
 _MEMORY_SECONDS = 5.0  # of the filter, that are undone
 _IMPULSE_SECONDS = 40.0
+_IMPULSE = 1e-3  # of log colour: far below what the front-end limits
 _SEGMENT = 128  # samples of a segment of the identification: 4.3 s
 
 
 def known_response(fps: float) -> tuple[Floats, Complexes]:
     """Frequencies (F,) in Hz and the complex response (F,) of the band-stop that the front-end is."""
     count = round(_IMPULSE_SECONDS * fps)
-    state, kept = start((1,)), np.empty(count)
-    level = 0.0
-    for k in range(count):
-        change = np.array([1.0 if k == 0 else -1.0 if k == 1 else 0.0], np.float32)
-        level += float(change[0])
-        estimate, state = in_band(change, 1.0 / fps, state)
-        kept[k] = level - float(estimate[0])
-    return rfft_hz(count, fps), np.fft.rfft(kept)
+    wave = np.zeros(count + 1)  # the first frame only says where the colour is
+    wave[1] = _IMPULSE
+    taken = _taken_out(np.repeat(0.5 * np.exp(wave)[:, None], 3, axis=1), fps)
+    kept = wave - taken.mean(axis=1)
+    return rfft_hz(count, fps), np.fft.rfft(kept[1:] / _IMPULSE)
 
 
 def identified_response(
@@ -99,10 +96,15 @@ def invert(trace: Floats, fps: float, freq: Floats, response: Complexes, floor: 
 
 def band_stopped(trace: Floats, fps: float) -> Floats:
     """R, G, B (T, 3) after the front-end alone, with nothing learned: the control of this attack."""
-    cells = torch.tensor(trace, dtype=torch.float32)[None, :, None]
-    front = FrontEnd()
+    return np.asarray(trace * np.exp(-_taken_out(trace, fps)))
+
+
+def _taken_out(trace: Floats, fps: float) -> Floats:
+    """(T, 3) what the front-end takes for a pulse in R, G, B (T, 3), logarithms."""
+    cells = torch.tensor(trace, dtype=torch.float64)[None, :, None]
+    front = FrontEnd().double()
     with torch.no_grad():
-        dt = torch.full((1, len(trace), 1), 1.0 / fps)
-        signals, _ = front(cells, dt, front.init_past(1, 1))
-        estimate = (signals.estimate[0, :, 0] @ torch.tensor(OPPONENT)).numpy().astype(np.float64)
-    return np.asarray(trace * np.exp(-estimate))
+        dt = torch.full((1, len(trace), 1), 1.0 / fps, dtype=torch.float64)
+        signals, _ = front(cells, dt, front.init_past(1, 1).double())
+        basis = torch.tensor(OPPONENT, dtype=torch.float64)
+        return np.asarray((signals.estimate[0, :, 0] @ basis).numpy())
