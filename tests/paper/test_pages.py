@@ -41,6 +41,7 @@ def test_the_index_links_what_is_there_only(tmp_path: Path) -> None:
     assert links == {"README.md", "leak_map.png"}
     assert all(one.page in page for one in PARTS)
     assert "left out: something" in page and "not run yet" in page
+    assert "A quick run" not in page and "A quick run" in write_index(tmp_path, {}, quick=True).read_text()
 
 
 def test_the_index_alone_runs_nothing(tmp_path: Path) -> None:

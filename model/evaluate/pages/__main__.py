@@ -66,7 +66,7 @@ def evaluate(options: argparse.Namespace, command: str, root: Path = ROOT) -> in
         if part.commands and part.name in wanted and not options.index:
             states[part.name] = run_part(part, root, options.quick)
             print(f"== {part.name}: {states[part.name]}", flush=True)
-    print(f"wrote {write_index(docs, states)}")
+    print(f"wrote {write_index(docs, states, options.quick)}")
     return 1 if any(state.startswith("**failed") for state in states.values()) else 0
 
 

@@ -16,12 +16,17 @@ stands in each of them, and the worst clips have a page of their own.
 """
 
 
-def write_index(docs: Path, states: Mapping[str, str]) -> Path:
-    """Writes the page into ``docs``. ``states``: what became of the parts that were run just now, by name."""
+QUICK = """**A quick run, of a few short clips a report: it shows that all of them are made, no more.**
+"""
+
+
+def write_index(docs: Path, states: Mapping[str, str], quick: bool = False) -> Path:
+    """Writes the page into ``docs``. ``states``: what became of the parts that were run just now, by name;
+    ``quick``: they were short ones."""
     rows = [_row(part, docs, states) for part in PARTS]
     head = ("report", "what", "written by", "state")
     pictures = [f"[{name}]({name})" for part in PARTS for name in part.pictures if (docs / name).is_file()]
-    parts = [INTRO, table(head, rows)]
+    parts = [INTRO, *([QUICK] if quick else []), table(head, rows)]
     if pictures:
         parts.append(f"Plots of the first one (heat map of the leak: leak_map.png): {', '.join(pictures)}.\n")
     path = docs / "index.md"

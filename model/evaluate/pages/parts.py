@@ -65,7 +65,7 @@ PARTS = (
         "fidelity.md",
         "where the picture's decibels go: the edit's parts one by one, and what no causal filter can save",
         (("-m", "model.evaluate.fidelity"),),
-        quick=(("--synthetic", "1", "--seconds", "6", "--real", ""),),
+        quick=(("--synthetic", "1", "--seconds", "6", "--clips", "none"),),
     ),
     Part(
         "paper",
@@ -80,7 +80,7 @@ PARTS = (
         ),
         quick=(
             ("--generated", "1", "--seconds", "8"),
-            ("--limit", "1", "--seconds", "5", "--targets", "80", "--no-learned"),
+            ("--limit", "1", "--seconds", "6", "--targets", "80", "--no-learned"),
         ),
     ),
     Part(
