@@ -13,7 +13,7 @@ those of the next do not, there lies d, and who knows d takes the edit off and h
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 
 import numpy as np
@@ -48,11 +48,12 @@ class PlaneDither:
 @dataclass(frozen=True, slots=True)
 class Draw:
     """Which thresholds: the secret ``key`` (128 bits), the number of the plane and that of the frame (None:
-    the same in every frame)."""
+    the same in every frame). Regions that are asked of one draw get their numbers one after the other."""
 
     key: int
     plane: int = 0
     frame: int | None = 0
+    _opened: list[np.random.SFC64] = field(default_factory=list, init=False, repr=False, compare=False)
 
     def strips(
         self, kind: PlaneDither, shape: tuple[int, int], top: int, left: int
@@ -60,7 +61,7 @@ class Draw:
         """Thresholds 0..255 of a plane's region, 256ths of a level, some rows at a time: which, and theirs.
 
         ``top`` and ``left`` place the region in the plane: blocks stand on the plane's own grid, not the
-        region's. Each region of each frame has a generator of its own, so that there is no state to carry.
+        region's. The first region's place is part of the seed, so that two faces' draws differ.
         """
         block, (rows, columns) = kind.block, shape
         across = left // block, (left + columns - 1) // block + 1
@@ -84,8 +85,11 @@ class Draw:
             start = end
 
     def _generator(self, down: int, across: int) -> np.random.SFC64:
-        frame = 0 if self.frame is None else self.frame + 1
-        return np.random.SFC64(np.random.SeedSequence((self.key, self.plane, frame, down, across)))
+        if not self._opened:  # to seed one takes as long as to draw ten thousand numbers
+            frame = 0 if self.frame is None else self.frame + 1
+            seed = np.random.SeedSequence((self.key, self.plane, frame, down, across))
+            self._opened.append(np.random.SFC64(seed))
+        return self._opened[0]
 
 
 @dataclass(frozen=True, slots=True)

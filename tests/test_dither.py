@@ -81,8 +81,13 @@ def test_thresholds_are_even_and_those_of_samples_frames_planes_and_keys_are_unl
 
 
 def test_the_same_draw_gives_the_same_thresholds() -> None:
-    kind, draw = PlaneDither(block=2), Draw(11, 2, 40)
-    assert np.array_equal(thresholds(draw, kind, (51, 33), 7, 9), thresholds(draw, kind, (51, 33), 7, 9))
+    kind, region = PlaneDither(block=2), ((51, 33), 7, 9)
+    drawn = thresholds(Draw(11, 2, 40), kind, *region)
+    assert np.array_equal(drawn, thresholds(Draw(11, 2, 40), kind, *region))
+    again = Draw(11, 2, 40)
+    thresholds(again, kind, *region)
+    assert not np.array_equal(drawn, thresholds(again, kind, *region))  # one after the other
+    assert not np.array_equal(drawn, thresholds(Draw(11, 2, 40), kind, (51, 33), 9, 9))
 
 
 def test_still_thresholds_stay_with_the_plane_where_the_region_moves() -> None:
