@@ -3,8 +3,8 @@
 In NumPy, for skin that no network looks at; the network's front-end (model/frontend.py) is the same filter,
 with these constants, on tensors:
 Chebyshev II of order 3, 0.68 to 3.3 Hz, as three biquads in zero-delay-feedback state-variable form
-(Zavalishin, *The Art of VA Filter Design*, chapters 4 and 5), passed twice. Coefficients follow each
-frame's own time step, so that no frame rate needs resampling.
+(Zavalishin, *The Art of VA Filter Design*, chapters 4 and 5), passed twice here and once there. Coefficients
+follow each frame's own time step, so that no frame rate needs resampling.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ def test_figures_count_still_and_moving_heads_apart_and_the_page_tells_them() ->
 
 def test_the_study_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(study, "SIZE", 160)
-    monkeypatch.setattr(study, "DITHERS", {"secret, drawn anew": Dither})
+    monkeypatch.setattr(study, "DITHERS", {"secret, drawn anew": Dither()})
     words = ["--scenes", "1", "--seconds", "5", "--jobs", "1", "--faces", str(tmp_path / "none")]
     assert main([*words, "--out", str(tmp_path)]) == 0
     assert "| secret, drawn anew | lattice |" in (tmp_path / "dither.md").read_text()

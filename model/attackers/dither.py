@@ -8,13 +8,12 @@ shown one, with a pulse on the skin and without (chance).
 from __future__ import annotations
 
 import argparse
-import json
 import multiprocessing
 import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ from model.attackers.reading import Tally, can_be_found, rate_of
 from model.attackers.scenes import FPS, SECONDS, SKIP_SECONDS, Scene, draw_scenes
 from model.data.video import frame_of, render_video
 from model.evaluate.program import name_of, run_program
-from model.evaluate.report import table
+from model.evaluate.report import table, write_page
 from streamfilter.artifact import load_artifact
 from streamfilter.config import FilterSettings
 from streamfilter.dither import Dither
@@ -42,10 +41,10 @@ ROOT = Path(__file__).resolve().parents[2]
 SIZE = 256  # pixels, of a picture that the face nearly fills
 Floats = npt.NDArray[np.float64]
 
-DITHERS: Mapping[str, type[Dither]] = {
-    "public lattice (control)": LatticeDither,
-    "secret, drawn anew (what ships)": Dither,
-    "secret, standing still (natural pulse)": Dither,
+DITHERS: Mapping[str, Dither] = {
+    "public lattice (control)": LatticeDither(),
+    "secret, drawn anew (what ships)": Dither(),
+    "secret, standing still (natural pulse)": Dither(still=True),
 }
 ATTACKS = ("mean alone", "lattice", "noise power", "components")
 HEADS = ("still", "moving")
@@ -70,7 +69,7 @@ def read_scene(scene: Scene) -> Read:
     portrait = scene.portrait()
     video = render_video(np.random.default_rng(scene.seed), portrait, scene.settings, scene.size)
     ways = [(name, kind, free) for name, kind in DITHERS.items() for free in (False, True)]
-    filters = [_filter(scene, name, kind) for name, kind, _ in ways]
+    filters = [_filter(scene, kind) for _, kind, _ in ways]
     first = round(SKIP_SECONDS * FPS)
     side = scene.size // 2
     top, left = scene.size // 4, (scene.size - side) // 2
@@ -101,11 +100,11 @@ def read_scene(scene: Scene) -> Read:
     )
 
 
-def _filter(scene: Scene, name: str, kind: type[Dither]) -> VideoFilter:
+def _filter(scene: Scene, kind: Dither) -> VideoFilter:
     artifact = load_artifact(None)
     settings = FilterSettings(target_bpm=scene.targets[0], seed=scene.seed)
     engine = open_engine(artifact, settings.engine, settings.threads)
-    return VideoFilter(settings, artifact, engine, dither=kind(key=scene.seed, still="still" in name))
+    return VideoFilter(settings, artifact, engine, dither=replace(kind, key=scene.seed))
 
 
 def _rates(
@@ -214,15 +213,8 @@ def study(options: argparse.Namespace, command: str) -> int:
         "seconds": options.seconds,
         "subjects": len({one.identity for one in reads}),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    for suffix, text in (
-        ("md", markdown(meta, figures)),
-        ("json", json.dumps(meta | {"figures": figures}, indent=1) + "\n"),
-    ):
-        part = options.out / f"dither.{suffix}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(options.out / f"dither.{suffix}")
-    print(f"wrote {options.out / 'dither.md'}")
+    page = write_page(options.out, "dither", markdown(meta, figures), meta | {"figures": figures})
+    print(f"wrote {page}")
     return 0
 
 

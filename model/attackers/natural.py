@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import hashlib
 import inspect
-import json
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -31,6 +30,7 @@ from model.attackers.natural_report import markdown
 from model.attackers.record import record_versions
 from model.attackers.scenes import SECONDS, Scene, draw_scenes
 from model.evaluate.program import name_of, run_program
+from model.evaluate.report import write_page
 from streamfilter import dither, face_filter, masking, natural_pulse
 from streamfilter.artifact import load_artifact
 from streamfilter.config import CLEAR, NATURAL, FilterSettings
@@ -162,15 +162,8 @@ def study(options: argparse.Namespace, command: str) -> int:
         "seconds": options.seconds,
         "subjects": len(subjects),
     }
-    options.out.mkdir(parents=True, exist_ok=True)
-    for suffix, text in (
-        ("md", markdown(meta, figures)),
-        ("json", json.dumps(meta | {"figures": figures}, indent=1) + "\n"),
-    ):
-        part = options.out / f"natural.{suffix}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(options.out / f"natural.{suffix}")
-    print(f"wrote {options.out / 'natural.md'}")
+    page = write_page(options.out, "natural", markdown(meta, figures), meta | {"figures": figures})
+    print(f"wrote {page}")
     return 0
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.attackers.plots import Bar, draw_gains
+from streamfilter.artifact import write_whole
 
 Figures = Mapping[str, Any]
 
@@ -27,7 +28,7 @@ end remains possible."""
 def write(out: Path, meta: Figures, figures: Figures) -> Path:
     """Writes the folder's files, each aside first, and returns README.md's path."""
     out.mkdir(parents=True, exist_ok=True)
-    _put(out / "results.json", json.dumps({"meta": meta, "figures": figures}, indent=1) + "\n")
+    write_whole(out / "results.json", json.dumps({"meta": meta, "figures": figures}, indent=1) + "\n")
     gains = _gain_bars(figures)
     draw_gains(out / "gains.png", gains, "Found more often than by chance", "share of readings", 0.0)
     parts = [_head(meta), _bars(figures), "![Gain of each attacker over chance](gains.png)", _METHODS]
@@ -49,14 +50,8 @@ def write(out: Path, meta: Figures, figures: Figures) -> Path:
     else:
         parts.append("Learned attackers and detector: not run, there are too few faces.")
     parts.append(_differencing(figures["differencing"]))
-    _put(out / "README.md", "\n\n".join(parts) + "\n")
+    write_whole(out / "README.md", "\n\n".join(parts) + "\n")
     return out / "README.md"
-
-
-def _put(path: Path, text: str) -> None:
-    part = path.with_name(f"part-{path.name}")
-    part.write_text(text)
-    part.replace(path)
 
 
 def _head(meta: Figures) -> str:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from model.evaluate.aggregate import Result, conditions, editors_of, select, summary
 from model.evaluate.bars import Bar, evaluate_bars
+from streamfilter.artifact import write_whole
 
 COLUMNS = (
     ("clips", "clips", "{:.0f}"),
@@ -54,6 +55,14 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = ["| " + " | ".join(head) + " |", "|" + "---|" * len(head)]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines) + "\n"
+
+
+def write_page(folder: Path, name: str, page: str, figures: Mapping[str, Any]) -> Path:
+    """Writes ``name``.md and ``name``.json into ``folder``, each whole or not at all; the page's path."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_whole(folder / f"{name}.md", page)
+    write_whole(folder / f"{name}.json", json.dumps(figures, indent=1) + "\n")
+    return folder / f"{name}.md"
 
 
 def _cell(value: float | None, form: str) -> str:

@@ -7,8 +7,6 @@ a removal without delay must cost at best (`depth`).
 from __future__ import annotations
 
 import argparse
-import json
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -16,12 +14,12 @@ from typing import Any
 
 import numpy as np
 
-from model.evaluate.__main__ import ROOT, commit_of
+from model.evaluate.__main__ import commit_of
 from model.evaluate.fidelity.depth import best_causal, depth, front_end
 from model.evaluate.fidelity.vary import Figures, measure, names_of
-from model.evaluate.learned.__main__ import opened, specs_of
+from model.evaluate.learned.__main__ import add_options, opened, specs_of
 from model.evaluate.program import name_of, run_program
-from model.evaluate.report import table
+from model.evaluate.report import table, write_page
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import SourceError, UsageError
 
@@ -45,16 +43,8 @@ The best causal filter is the Wiener filter for that drift with more or less wei
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    shared = Path(os.environ.get("PHYSIOCAM_SHARED", ROOT.parent / "shared"))
     parser = argparse.ArgumentParser(prog="python -m model.evaluate.fidelity", description=__doc__)
-    parser.add_argument("--artifact", default="default", help="folder of the artifact, or 'default'")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
-    parser.add_argument("--clips", type=Path, default=shared / "data" / "clips", help="folder of real clips")
-    parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
-    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "learned", help="generated clips")
-    parser.add_argument("--synthetic", type=int, default=6, help="how many held-out synthetic clips")
-    parser.add_argument("--real", default="evm_face", help="real clips by name (comma)")
-    parser.add_argument("--seconds", type=float, default=15.0, help="read of each synthetic clip")
+    add_options(parser, synthetic=6, seconds=15.0)
     return parser.parse_args(arguments)
 
 
@@ -71,14 +61,8 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     if not results:
         raise UsageError("no clip could be measured: check --clips, --faces, --real and --synthetic")
     meta = {"command": command, "commit": commit_of(), "artifact": name_of(artifact.manifest)}
-    for suffix, text in (
-        ("md", markdown(results, meta)),
-        ("json", json.dumps(meta | {"clips": results}, indent=1) + "\n"),
-    ):
-        part = options.out / f"fidelity.{suffix}.part"
-        part.write_text(text, encoding="utf-8")
-        part.replace(options.out / f"fidelity.{suffix}")
-    print(f"wrote {options.out / 'fidelity.md'}")
+    page = write_page(options.out, "fidelity", markdown(results, meta), meta | {"clips": results})
+    print(f"wrote {page}")
     return 0
 
 

@@ -59,10 +59,10 @@ def measure(clip: EvalClip, artifact: Artifact) -> dict[str, Figures]:
 
 
 def _varied(clip: EvalClip, given: Edited, artifact: Artifact, variant: Variant) -> Edited:
-    masking = artifact.manifest.masking * variant.masking
-    changed = replace(artifact, manifest=replace(artifact.manifest, masking=masking))
-    settings = FilterSettings(target_bpm=clip.target, seed=clip.seed, strength=variant.strength)
-    made = VideoFilter(settings, changed, open_engine(changed, settings.engine, settings.threads))
+    settings = FilterSettings(
+        target_bpm=clip.target, seed=clip.seed, strength=variant.strength, masking=variant.masking
+    )
+    made = VideoFilter(settings, artifact, open_engine(artifact, settings.engine, settings.threads))
     try:
         planes = [made.process(frame).frame for frame in given.planes]
     finally:

@@ -45,24 +45,29 @@ _SOURCES = (
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
-    shared = Path(os.environ.get("PHYSIOCAM_SHARED", ROOT.parent / "shared"))
     parser = argparse.ArgumentParser(prog="python -m model.evaluate.learned", description=__doc__)
-    parser.add_argument("--artifact", default="default", help="folder of the artifact, or 'default'")
-    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
-    parser.add_argument("--clips", type=Path, default=shared / "data" / "clips", help="folder of real clips")
-    parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
-    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "learned", help="clips and results")
-    parser.add_argument("--synthetic", type=int, default=10, help="how many held-out synthetic clips")
-    parser.add_argument(
-        "--real", default="evm_face", help="real clips by name (comma), as they are or -planted"
-    )
-    parser.add_argument("--seconds", type=float, default=20.0, help="read of each synthetic clip")
+    add_options(parser, synthetic=10, seconds=20.0)
     parser.add_argument("--models", default=",".join(LEARNED), help="learned estimators (comma)")
     parser.add_argument("--reference", type=Path, help="a checkpoint of model.reference.train, also compared")
     parser.add_argument(
         "--no-learned", action="store_true", help="neither learned estimators nor Privacy-Phys"
     )
     return parser.parse_args(arguments)
+
+
+def add_options(parser: argparse.ArgumentParser, synthetic: int, seconds: float) -> None:
+    """Artifact, clips and where the page goes, for programs that measure these clips; with their defaults."""
+    shared = Path(os.environ.get("PHYSIOCAM_SHARED", ROOT.parent / "shared"))
+    parser.add_argument("--artifact", default="default", help="folder of the artifact, or 'default'")
+    parser.add_argument("--out", type=Path, default=ROOT / "docs" / "evaluation")
+    parser.add_argument("--clips", type=Path, default=shared / "data" / "clips", help="folder of real clips")
+    parser.add_argument("--faces", type=Path, default=shared / "data" / "faces", help="folder of stills")
+    parser.add_argument("--cache", type=Path, default=ROOT / "runs" / "learned", help="clips and results")
+    parser.add_argument("--synthetic", type=int, default=synthetic, help="how many held-out synthetic clips")
+    parser.add_argument(
+        "--real", default="evm_face", help="real clips by name (comma), as they are or -planted"
+    )
+    parser.add_argument("--seconds", type=float, default=seconds, help="read of each synthetic clip")
 
 
 def specs_of(options: argparse.Namespace) -> list[Spec]:

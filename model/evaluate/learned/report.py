@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from model.evaluate.aggregate import SEVEN, error
-from model.evaluate.report import table
+from model.evaluate.report import table, write_page
 
 Result = dict[str, Any]
 
@@ -221,12 +220,4 @@ def write(folder: Path, results: Sequence[Result], meta: dict[str, Any]) -> None
         )
         parts += ["## Learned estimators", meta["estimators"], table(head, counts), learned_table(results)]
     parts += [*(f"Not measured: {note}\n" for note in meta["notes"])]
-    folder.mkdir(parents=True, exist_ok=True)
-    _place(folder / "rivals.md", "\n".join(parts))
-    _place(folder / "rivals.json", json.dumps({"meta": meta, "results": list(results)}, indent=1) + "\n")
-
-
-def _place(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
+    write_page(folder, "rivals", "\n".join(parts), {"meta": meta, "results": list(results)})

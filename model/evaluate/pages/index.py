@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.evaluate.pages.parts import PARTS, Part
 from model.evaluate.report import table
+from streamfilter.artifact import write_whole
 
 INTRO = """# Evaluation: all reports
 
@@ -30,9 +31,7 @@ def write_index(docs: Path, states: Mapping[str, str], quick: bool = False) -> P
     if pictures:
         parts.append(f"Plots of the first one (heat map of the leak: leak_map.png): {', '.join(pictures)}.\n")
     path = docs / "index.md"
-    aside = path.with_name(path.name + ".part")
-    aside.write_text("\n".join(parts))
-    aside.replace(path)
+    write_whole(path, "\n".join(parts))
     return path
 
 

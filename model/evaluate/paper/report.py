@@ -14,6 +14,7 @@ from model.evaluate.paper.measure import CLASSICAL
 from model.evaluate.paper.published import ESTIMATOR, NAMES, NOTE, ROWS, Published
 from model.evaluate.paper.table import Result, Row, estimators_of, rows_of
 from model.evaluate.report import table
+from streamfilter.artifact import write_whole
 
 HEAD = (
     "method",
@@ -57,9 +58,9 @@ def write(
         "published": [asdict(row) for row in ROWS],
         "clips": list(results),
     }
-    _place(folder / "results.json", json.dumps(everything, indent=1, allow_nan=False) + "\n")
-    _place(folder / "table.csv", as_csv(rows))
-    _place(folder / "README.md", render(results, rows, meta))
+    write_whole(folder / "results.json", json.dumps(everything, indent=1, allow_nan=False) + "\n")
+    write_whole(folder / "table.csv", as_csv(rows))
+    write_whole(folder / "README.md", render(results, rows, meta))
     return rows
 
 
@@ -204,9 +205,3 @@ def _clips(results: Sequence[Result]) -> str:
         for result in results
     ]
     return table(("clip", "subject", "seconds", "true", *(f"{name}, input" for name in names), ""), lines)
-
-
-def _place(path: Path, text: str) -> None:
-    part = path.with_name(path.name + ".part")
-    part.write_text(text)
-    part.replace(path)
