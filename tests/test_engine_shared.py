@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import time
+from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -76,6 +77,7 @@ def test_streams_of_many_threads_get_what_they_would_alone(artifact: Artifact) -
                 gain, state = engine.step(inputs, state)
                 wanted, wanted_state = alone.step(inputs, wanted_state)
                 worst = max(worst, float(np.abs(gain - wanted).max()))
+            del state  # or each thread would hold two slots while it starts its second stream
         return worst
 
     with ThreadPoolExecutor(6) as threads:
@@ -181,6 +183,27 @@ def test_slots_come_back_with_their_states_and_states_are_used_once(artifact: Ar
     shared.close()
     with pytest.raises(EngineError, match="closed"):
         other.step(inputs, state)
+
+
+class SlowToLook(deque[int]):
+    """Whoever looks whether anything is in it takes a while, so that others come between."""
+
+    def __len__(self) -> int:
+        length = super().__len__()
+        time.sleep(0.02)
+        return length
+
+
+def test_two_who_join_at_once_do_not_take_the_same_slot_back(artifact: Artifact) -> None:
+    shared = open_shared(artifact, "onnxruntime", 1, 3)
+    assert shared is not None
+    shared._freed = SlowToLook()
+    kept = shared.join()
+    shared.join()  # nobody holds it
+    gc.collect()
+    with ThreadPoolExecutor(2) as threads:
+        slots = [stream.slot for stream in threads.map(lambda _: shared.join(), range(2))]
+    assert sorted([kept.slot, *slots]) == [0, 1, 2]
 
 
 def test_engines_that_cannot_batch_are_not_shared(artifact: Artifact) -> None:

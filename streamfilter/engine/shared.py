@@ -50,8 +50,8 @@ class SharedEngine:
 
     def join(self) -> Stream:
         """A new stream, at its start. Raises EngineError where all slots are taken, or after ``close``."""
-        while self._freed:
-            self._batch.leave(self._freed.popleft())
+        while (slot := self._next_freed()) is not None:
+            self._batch.leave(slot)
         stream = Stream(self._batch.join())
         # No lock is taken in there: it may run in whatever thread, at whatever moment.
         weakref.finalize(stream, self._freed.append, stream.slot).atexit = False
@@ -98,6 +98,10 @@ class SharedEngine:
             self._hand_on()
             for ask in asked:
                 ask.told.set()
+
+    def _next_freed(self) -> int | None:
+        with self._lock:  # of several who join at once, one each
+            return self._freed.popleft() if self._freed else None
 
     def _hand_on(self) -> None:
         """The next call is made by one of those who wait for it."""
