@@ -22,13 +22,14 @@ from model.attackers.gather import COUNTS, QUICK, all_scenes, gather
 from model.attackers.layout import Recording, load
 from model.attackers.learned import learned
 from model.attackers.nets import Fit
+from model.attackers.record import recordings_mark
 from model.attackers.report import write
 from model.attackers.scenes import SECONDS, Role, Scene
+from model.code_mark import ROOT, code_mark
 from model.evaluate.program import name_of, run_program
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import UsageError
 
-ROOT = Path(__file__).resolve().parents[2]
 _LEAST_SECONDS = 6.0
 _LEAST_SUBJECTS = 4  # with recordings, or the folds of the learned attackers are empty
 
@@ -94,7 +95,7 @@ def attack(options: argparse.Namespace, command: str) -> int:
     if faces is None:
         print(f"{options.faces} is not there: the built-in portrait stands in for all faces", file=sys.stderr)
     scenes = all_scenes(faces, counts_of(options), options.seconds)
-    cache = options.cache / manifest.files["step.onnx"][:12]
+    cache = options.cache / recordings_mark(manifest.files["step.onnx"])
     refused = {} if options.recorded else gather(scenes, cache, artifact, options.jobs)
     recordings = recorded(scenes, cache)
     by_role = {role: [one for one in recordings if one.role == role] for role in COUNTS}
@@ -156,12 +157,8 @@ def remembered(path: Path, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _mark(recordings: Sequence[Recording], effort: Effort) -> str:
     """Changes with the recordings, the effort and the attackers' code."""
-    digest = hashlib.sha256(repr(([one.name for one in recordings], effort)).encode())
-    own = Path(__file__).parent
-    for path in sorted(own.glob("*.py")):
-        if path.name not in ("__main__.py", "report.py", "plots.py", "gather.py"):
-            digest.update(path.read_bytes())
-    return digest.hexdigest()[:12]
+    code = code_mark(["model/attackers/*.py"], ("__main__.py", "report.py", "plots.py", "gather.py"))
+    return hashlib.sha256(repr(([one.name for one in recordings], effort, code)).encode()).hexdigest()[:12]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

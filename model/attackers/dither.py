@@ -25,6 +25,7 @@ from model.attackers.lattice import LatticeDither, components, noise_power, with
 from model.attackers.layout import Recording
 from model.attackers.reading import Tally, can_be_found, rate_of
 from model.attackers.scenes import FPS, SECONDS, SKIP_SECONDS, Scene, draw_scenes
+from model.code_mark import ROOT
 from model.data.video import frame_of, render_video
 from model.evaluate.program import name_of, run_program
 from model.evaluate.report import table, write_page
@@ -37,7 +38,6 @@ from streamfilter.face_filter import VideoFilter
 from streamfilter.rppg.filters import resample
 from streamfilter.rppg.heart_rate import heart_rate
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZE = 256  # pixels, of a picture that the face nearly fills
 Floats = npt.NDArray[np.float64]
 

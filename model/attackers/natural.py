@@ -9,8 +9,6 @@ is read off, how often the true one is found. Writes docs/evaluation/attackers/n
 from __future__ import annotations
 
 import argparse
-import hashlib
-import inspect
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -27,18 +25,17 @@ from model.attackers.gather import gather_with
 from model.attackers.layout import Recording, load
 from model.attackers.natural_reading import plain_readings, shown_readings
 from model.attackers.natural_report import markdown
-from model.attackers.record import record_versions
+from model.attackers.record import record_versions, recordings_mark
 from model.attackers.scenes import SECONDS, Scene, draw_scenes
+from model.code_mark import ROOT
 from model.evaluate.program import name_of, run_program
 from model.evaluate.report import write_page
-from streamfilter import dither, face_filter, masking, natural_pulse
 from streamfilter.artifact import load_artifact
 from streamfilter.config import CLEAR, NATURAL, FilterSettings
 from streamfilter.engine import open_engine
 from streamfilter.face.finder import FaceFinder
 from streamfilter.face_filter import VideoFilter
 
-ROOT = Path(__file__).resolve().parents[2]
 FOLDS, SEEDS = 4, 2
 NATURALS = ("raw", "painted")
 CODECS = f"{PLANES},vp8-1.5,vp8-0.5,h264-1.5"
@@ -86,10 +83,8 @@ def _record(scene: Scene, folder: Path, calls: Sequence[str]) -> Path:
 
 def cache_name(step: str, calls: Sequence[str]) -> str:
     """Names a set of recordings: changes with the network's graph (``step``, its hash), the variants, the
-    calls, and how the filter draws and writes pulse and noise."""
-    about = [step, repr(VARIANTS), repr([(name, CALLS.get(name)) for name in calls])]
-    about += [inspect.getsource(module) for module in (natural_pulse, masking, dither, face_filter)]
-    return hashlib.sha256("\n".join(about).encode()).hexdigest()[:12]
+    calls and the code."""
+    return recordings_mark(step, VARIANTS, [(name, CALLS.get(name)) for name in calls])
 
 
 def gathered(scenes: Sequence[Scene], folder: Path, calls: Sequence[str], jobs: int) -> list[Scene]:

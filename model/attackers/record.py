@@ -8,6 +8,7 @@ Only what attackers read is kept: means of places and pixel statistics, no pictu
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -20,6 +21,7 @@ from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
+from model.code_mark import code_mark
 from model.data.video import Video, VideoFrame, frame_of, render_video
 from model.evaluate.store import face_box, skin_cells
 from streamfilter.artifact import load_artifact
@@ -39,6 +41,12 @@ from streamfilter.rppg.heart_rate import heart_rate
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
+_SOURCES = (
+    *(f"model/attackers/{name}.py" for name in ("calls", "layout", "points", "record", "scenes")),
+    "model/data/*.py",
+    "model/evaluate/store.py",
+    *(f"streamfilter/{folder}*.py" for folder in ("", "engine/", "face/", "rppg/")),
+)
 FilterMaker = Callable[[str, FaceFinder], VideoFilter]  # by the version's name
 
 
@@ -112,6 +120,11 @@ def _middle(plane: npt.NDArray[np.uint8], box: FaceBox, scale: float) -> Array32
     rows = slice(max(0, round(y - half)), max(2, round(y + half)))
     columns = slice(max(0, round(x - half)), max(2, round(x + half)))
     return plane[rows, columns].astype(np.float32)
+
+
+def recordings_mark(*about: object) -> str:
+    """12 hexadecimal digits of the code behind a recording, and of ``about``: the name of a cache."""
+    return hashlib.sha256("\n".join([code_mark(_SOURCES), *map(repr, about)]).encode()).hexdigest()[:12]
 
 
 def record(scene: Scene, folder: Path, artifact: Path | None = None) -> Path:

@@ -16,13 +16,13 @@ from typing import Any, Protocol, Self
 import numpy as np
 import numpy.typing as npt
 
+from model.code_mark import ROOT
 from streamfilter.errors import UsageError
 from streamfilter.rppg.heart_rate import heart_rate
 
 Frames = npt.NDArray[np.uint8]
 Array64 = npt.NDArray[np.float64]
 
-ROOT = Path(__file__).resolve().parents[2]
 ENVIRONMENT = "PHYSIOCAM_ESTIMATORS"  # folder of the estimators' virtual environment
 DEFAULT_FOLDER = ROOT / "runs" / "estimators"
 WORKER = Path(__file__).with_name("worker.py")

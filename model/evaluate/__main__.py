@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from model.code_mark import ROOT
 from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS, SKIP_SECONDS
 from model.evaluate.editors import NAMES, WANTED
 from model.evaluate.plots import draw_all
@@ -18,8 +19,6 @@ from model.evaluate.real import real_specs
 from model.evaluate.report import write_report
 from model.evaluate.synthetic import synthetic_specs
 from streamfilter.artifact import load_artifact
-
-ROOT = Path(__file__).resolve().parents[2]
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:

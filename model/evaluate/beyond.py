@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
+from model.code_mark import ROOT
 from model.evaluate.beyond_cost import cost
 from model.evaluate.beyond_report import write
 from model.evaluate.beyond_run import run_scene
@@ -22,7 +23,6 @@ from model.evaluate.beyond_scenes import NEAR, ComposedScene, RealScene
 from model.evaluate.program import name_of, run_program
 from streamfilter.artifact import load_artifact
 
-ROOT = Path(__file__).resolve().parents[2]
 REAL = {  # skin beyond the crop, by eye
     "lp_s18.mp4": (0.55, 0.60, 0.95, 0.78),
     "lp_d10.mp4": (0.10, 0.88, 1.00, 1.00),

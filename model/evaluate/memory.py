@@ -8,13 +8,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+from model.code_mark import code_mark, digest_of
 from streamfilter.artifact import default_artifact_path
 
-_ROOT = Path(__file__).resolve().parents[2]
 _READING = (
     "model/evaluate/[!_]*.py",
     "streamfilter/face/*.py",
@@ -24,7 +23,7 @@ _READING = (
     "streamfilter/clock.py",
     "streamfilter/sinks/codec_settings.py",
 )
-_NOT_READING = {"report.py", "bars.py", "plots.py", "picture.py", "aggregate.py", "pool.py", "memory.py"}
+_NOT_READING = ("report.py", "bars.py", "plots.py", "picture.py", "aggregate.py", "pool.py", "memory.py")
 _RUNTIME = ("streamfilter/*.py", "streamfilter/engine/*.py")
 
 
@@ -32,12 +31,12 @@ def fingerprint(
     editor: str, truth: Path, artifact: Path | None, engine: str, direction: Sequence[float], codecs: bool
 ) -> str:
     """16 hexadecimal digits of everything that the figures of ``editor`` on a clip depend on."""
-    parts = [editor, _digest(truth), _code(_READING), str(codecs)]
+    parts = [editor, digest_of(truth), code_mark(_READING, _NOT_READING), str(codecs)]
     if editor in ("band-stop", "oracle"):
         parts.append(repr([float(f"{value:.6g}") for value in direction]))
     if editor == "artifact":
         folder = default_artifact_path() if artifact is None else artifact
-        parts += [engine, _code(_RUNTIME), *(_digest(path) for path in sorted(folder.iterdir()))]
+        parts += [engine, code_mark(_RUNTIME), *(digest_of(path) for path in sorted(folder.iterdir()))]
     return hashlib.sha256(" ".join(parts).encode()).hexdigest()[:16]
 
 
@@ -55,14 +54,3 @@ def keep(folder: Path, name: str, mark: str, figures: dict[str, Any]) -> None:
     part = folder / f"{name}.json.part"
     part.write_text(json.dumps({"fingerprint": mark, "figures": figures}))
     part.replace(folder / f"{name}.json")
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-@cache
-def _code(patterns: tuple[str, ...]) -> str:
-    paths = sorted(path for pattern in patterns for path in _ROOT.glob(pattern))
-    text = "".join(_digest(path) for path in paths if path.name not in _NOT_READING)
-    return hashlib.sha256(text.encode()).hexdigest()

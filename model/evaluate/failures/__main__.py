@@ -15,7 +15,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from model.evaluate.__main__ import ROOT, commit_of
+from model.code_mark import ROOT
+from model.evaluate.__main__ import commit_of
 from model.evaluate.clip import READ_SECONDS, EvalClip
 from model.evaluate.failures.choose import EDITOR, Case, choose, mean_error
 from model.evaluate.failures.draw import draw

@@ -15,8 +15,9 @@ from typing import Any
 
 import torch
 
+from model.code_mark import ROOT, code_mark, digest_of
 from model.estimators.client import LEARNED, EstimatorProcess, worker_python
-from model.evaluate.__main__ import ROOT, commit_of
+from model.evaluate.__main__ import commit_of
 from model.evaluate.clip import EvalClip
 from model.evaluate.learned.measure import Setup, measure_clip
 from model.evaluate.learned.report import write
@@ -92,14 +93,14 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         notes.append("reference: the paper's own setting takes a trained checkpoint (--reference)")
     else:
         rivals["reference"] = ReferenceRival.load(options.reference)
-        about = hashlib.sha256(options.reference.read_bytes()).hexdigest()
+        about = digest_of(options.reference)
     with ExitStack() as held:
         if not options.no_learned:
             process = held.enter_context(EstimatorProcess(worker_python()))
             rivals["privacy-phys"] = PrivacyPhys(published_physnet(process))
             readers = {model: process.reader(model) for model in options.models.split(",")}
         setup = Setup(rivals, readers, artifact, direction)
-        code = _code()
+        code = code_mark(_SOURCES, ("report.py",))
         results, start = [], time.monotonic()
         for spec in specs_of(options):
             mark = hashlib.sha256(
@@ -141,11 +142,6 @@ def _measured(spec: Spec, setup: Setup, kept: Path, cache: Path) -> dict[str, An
     part.write_text(json.dumps(result))
     part.replace(kept)
     return result
-
-
-def _code() -> str:
-    paths = sorted(path for pattern in _SOURCES for path in ROOT.glob(pattern) if path.name != "report.py")
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,7 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from model.evaluate.__main__ import ROOT
+from model.code_mark import ROOT
 from model.evaluate.pages.index import write_index
 from model.evaluate.pages.parts import DOCS, PAPER_SET, PARTS, QUICK, Part, commands_of, missing
 from model.evaluate.program import run_program

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from model.code_mark import ROOT
 from model.datasets.protocol import Dataset
 from model.datasets.registry import DATASETS, open_dataset
 from model.datasets.split import split_clips
@@ -18,7 +19,7 @@ from model.evaluate.__main__ import commit_of
 from model.evaluate.clip import LEAST_SECONDS, READ_SECONDS
 from model.evaluate.paper.measure import TARGETS
 from model.evaluate.paper.report import write
-from model.evaluate.paper.work import ROOT, Job, run_all
+from model.evaluate.paper.work import Job, run_all
 from model.evaluate.pool import sorted_out
 from model.evaluate.program import name_of, run_program
 from model.reference.checkpoint import KIND

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
+from model.code_mark import ROOT
 from model.datasets.generated import generate
 from model.datasets.plain import TABLE
-from model.evaluate.paper.work import ROOT
 from model.evaluate.real import KNOWN_BPM, RealSpec, open_real
 from streamfilter.errors import PhysioCamError
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 
+from model.code_mark import code_mark, digest_of
 from model.datasets.prepare import content_key
 from model.datasets.protocol import DatasetClip
 from model.datasets.registry import open_dataset
@@ -31,7 +32,6 @@ from model.rivals.region_edit import RegionEdit
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import PhysioCamError, SourceError
 
-ROOT = Path(__file__).resolve().parents[3]
 _SOURCES = (
     "model/evaluate/paper/[!_]*.py",
     "model/evaluate/learned/measure.py",
@@ -151,19 +151,13 @@ def methods_of(job: Job, held: ExitStack) -> Methods:
 
 def _base(job: Job, clip: DatasetClip) -> str:
     """Of what every method's figures follow from: the clip's bytes, the settings, the readers, the code."""
-    lpips = "" if job.lpips is None else _digest(job.lpips)
+    lpips = "" if job.lpips is None else digest_of(job.lpips)
     about = json.dumps([job.seconds, job.targets, job.models, lpips])
-    paths = sorted({path for pattern in _SOURCES for path in ROOT.glob(pattern)})
-    code = "".join(_digest(path) for path in paths if path.name not in _NOT_MEASURING)
-    return content_key(clip, about, code)
+    return content_key(clip, about, code_mark(_SOURCES, _NOT_MEASURING))
 
 
 def _weights(job: Job, name: str) -> str:
     """Of the weights that a method runs with; the wanted pulse's colour is the artifact's for all."""
     files = load_artifact(job.artifact).manifest.files
-    own = _digest(job.reference) if name == "reference" and job.reference is not None else ""
+    own = digest_of(job.reference) if name == "reference" and job.reference is not None else ""
     return own or files["step.onnx"]
-
-
-def _digest(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
