@@ -18,6 +18,7 @@ from model.reference.network import ReferenceNetwork
 from model.reference.pretrained import CLASSES, load_vae
 from model.reference.settings import EditorSettings, load_settings
 from model.reference.vae import VideoVae, film_channels, modulated
+from model.rivals.reference import described
 from streamfilter.errors import UsageError
 from tests.training import write_clips
 
@@ -199,6 +200,7 @@ def test_commands_pretrain_train_resume_and_edit(tmp_path: Path) -> None:
     whole, resumed = (load_trained(tmp_path / name / "last.pt") for name in ("whole", "part"))
     for name, value in whole.network.trained_state().items():
         torch.testing.assert_close(resumed.network.trained_state()[name], value, rtol=0, atol=0)
+    assert described(tmp_path / "part" / "last.pt").startswith("reference: compact VAE, step 2 of 2 of its")
     editor = ReferenceEditor(tmp_path / "part" / "last.pt")
     frames = np.random.default_rng(0).integers(60, 200, (40, 72, 72, 3), np.uint8)
     edited = editor.edit(frames, 70.0, 30.0)

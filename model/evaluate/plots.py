@@ -92,16 +92,14 @@ def _motion(results: Sequence[Result], traces: Path) -> Figure | None:
         if key == "hits":
             lucky = [chance(select(clips, motion=m)) or 0.0 for m in levels]
             for k, value in enumerate(lucky):
-                label = "without a pulse" if k == 0 else None
-                axis.plot([k - 0.45, k + 0.45], [value, value], "k--", lw=1, label=label)
-            chance_line = axis.get_lines()[:1]
-            axis.legend(handles=chance_line, loc="lower right", bbox_to_anchor=(1.0, 1.0), fontsize=7)
+                axis.plot([k - 0.45, k + 0.45], [value, value], "k--", lw=1)
         if key == "psnr":
             axis.set_ylim(bottom=40)
         axis.set_title(title)
         axis.set_xticks(np.arange(len(levels)), [MOTIONS[m] for m in levels])
     handles, names = axes[0].get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside lower center", ncols=len(editors))
+    handles, names = [*handles, axes[2].get_lines()[0]], [*names, "found where there is no pulse"]
+    figure.legend(handles, names, loc="outside lower center", ncols=len(names))
     return figure
 
 

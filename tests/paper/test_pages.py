@@ -60,12 +60,13 @@ def test_a_quick_report_shortens_every_command_and_writes_aside(tmp_path: Path) 
     assert len({commands_of(one, tmp_path, True)[-1][-1] for one in run}) > 1
 
 
-def test_the_reference_is_compared_where_it_was_trained(tmp_path: Path) -> None:
-    rivals = next(one for one in PARTS if one.name == "rivals")
-    assert "--reference" not in commands_of(rivals, tmp_path, False)[-1]
+@pytest.mark.parametrize("name", ["rivals", "paper"])
+def test_the_reference_is_compared_where_it_was_trained(name: str, tmp_path: Path) -> None:
+    compared = next(one for one in PARTS if one.name == name)
+    assert "--reference" not in commands_of(compared, tmp_path, False)[-1]
     (tmp_path / REFERENCE).parent.mkdir(parents=True)
     (tmp_path / REFERENCE).write_bytes(b"x")
-    assert commands_of(rivals, tmp_path, False)[-1][-2:] == ("--reference", str(REFERENCE))
+    assert commands_of(compared, tmp_path, False)[-1][-2:] == ("--reference", str(REFERENCE))
 
 
 def test_wrong_use_is_refused(tmp_path: Path) -> None:

@@ -22,6 +22,7 @@ from model.evaluate.metrics import rgb_of
 from model.evaluate.paper.__main__ import main
 from model.evaluate.paper.clips import open_dataset_clip
 from model.evaluate.paper.published import ROWS
+from model.evaluate.paper.report import render
 from model.evaluate.paper.table import rows_of
 from model.perceptual import ConvolutionBackbone
 from streamfilter.errors import SourceError
@@ -173,6 +174,25 @@ def test_an_estimator_that_reads_nothing_counts() -> None:
     assert (found["POS"].output_mae, found["POS"].output_mape, found["POS"].unread) == (10.0, 12.5, 0)
     assert (found["CHROM"].output_mae, found["CHROM"].unread) == (60.0, 1)
     assert found["POS"].input_mae == 10.0 and found["POS"].lpips is None
+
+
+def test_a_method_that_ran_on_fewer_clips_says_so_and_leaves_the_input_alone() -> None:
+    after = {"hr": dict.fromkeys(("POS", "CHROM", "PCA"), 80.0), "coherence": {}}
+    figures: Report = {"planes": after, "rgb": after, "learned": {}}
+    figures |= {"psnr": 50.0, "psnr_planes": 55.0, "ssim_face": 1.0, "lpips": None}
+    clips = []
+    for name, before, methods in (("a", 70.0, ("streaming", "oracle")), ("b", 50.0, ("streaming",))):
+        about = {"name": name, "subject": name, "attributes": {}, "true": before, "seconds": 10.0}
+        read = {"hr": dict.fromkeys(("POS", "CHROM", "PCA"), before)}
+        made = {method: {"80": figures, "90": figures} for method in methods}
+        clips.append(about | {"input": read, "methods": made})
+    meta: Report = {"command": "c", "commit": "d", "artifact": "e", "dataset": "plain", "title": ""}
+    meta |= {"notes": [], "skipped": {}, "failed": {}}
+    page = render(clips, rows_of(clips, "plain", (80.0, 90.0)), meta)
+    by_estimator = page[page.index("## By estimator") :]
+    assert "| input | 25.00 | 25.00 | 25.00 |" in by_estimator  # (10 + 30 + 20 + 40) / 4, as for streaming
+    assert "| oracle (1 of 2 clips) | 5.00" in by_estimator and "| streaming | 5.00" in by_estimator
+    assert page.count("| 1 of 2 clips |") == 6  # two targets and their average, each read in two ways
 
 
 def test_the_known_pulse_is_what_follows_the_contact_wave(place: Path, tmp_path: Path) -> None:

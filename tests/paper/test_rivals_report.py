@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from model.evaluate.learned.measure import APART_BPM, targets_of
-from model.evaluate.learned.report import at_target, bars, misled, row_of
+from model.evaluate.learned.report import at_target, bars, misled, row_of, write
 
 
 @pytest.mark.parametrize("true", [None, *range(40, 181)])
@@ -32,6 +33,15 @@ def test_only_a_reader_that_reads_the_input_counts_as_misled() -> None:
     assert misled(clips) == {"Net": (1, 2, 2)}
     assert at_target(clips, "Net") == (6, 8)
     assert misled([clip(60.0, 58.0, 95.0, 120.0)]) == {"Net": (1, 2, 1)}
+
+
+@pytest.mark.parametrize("reference", ["", "reference: compact VAE, step 1 of 2"])
+def test_the_page_says_which_reference_it_is(reference: str, tmp_path: Path) -> None:
+    meta = {"command": "c", "commit": "d", "artifact": "e", "estimators": "", "notes": []}
+    clips = [{"name": "a", "true": 60.0, "learned": {}, "editors": {"none": figures(0.1, 1, 50.0)}}]
+    write(tmp_path, clips, meta | {"reference": reference})
+    page = (tmp_path / "rivals.md").read_text()
+    assert ("- reference: compact VAE" in page) == bool(reference)
 
 
 def figures(left: float, hits: int, psnr: float) -> dict[str, Any]:

@@ -29,7 +29,7 @@ from model.rivals.physnet import published_physnet
 from model.rivals.privacy_phys import PrivacyPhys
 from model.rivals.protocol import Rival
 from model.rivals.pulse_edit import PulseEdit
-from model.rivals.reference import ReferenceRival
+from model.rivals.reference import ReferenceRival, described
 from model.rivals.region_edit import RegionEdit
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import SourceError, UsageError
@@ -88,12 +88,12 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     manifest = load_artifact(artifact).manifest
     name, direction = name_of(manifest), manifest.pulse_direction
     rivals: dict[str, Rival] = {"pulse-edit": PulseEdit(), "region-edit": RegionEdit(direction)}
-    readers, notes, about = {}, [], ""
+    readers, notes, about, reference = {}, [], "", ""
     if options.reference is None:
         notes.append("reference: the paper's own setting takes a trained checkpoint (--reference)")
     else:
         rivals["reference"] = ReferenceRival.load(options.reference)
-        about = digest_of(options.reference)
+        about, reference = digest_of(options.reference), described(options.reference)
     with ExitStack() as held:
         if not options.no_learned:
             process = held.enter_context(EstimatorProcess(worker_python()))
@@ -119,6 +119,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
         "commit": commit_of(),
         "artifact": name,
         "estimators": ESTIMATORS_NOTE,
+        "reference": reference,
         "notes": notes,
     }
     write(options.out, results, meta)

@@ -22,11 +22,12 @@ OURS = "streaming"
 INTRO = """Written by `{command}` at {commit}; artifact {artifact}. {count} clips: {names}.
 
 Every editor gets the same frames and shows the same rate. *band-stop* and *streaming* (the runtime with
-the artifact, live and without look-ahead) write Y, U, V planes. *pulse-edit* (Chen, Liao and Wu 2022),
-*region-edit* (the same idea made strict, our own) and *privacy-phys* (Sun and Li 2022), written from what
-is known of their papers (`model/rivals`), and *reference*, the paper's own setting where a checkpoint is
-given, work offline on the whole clip and write 8-bit R, G, B. So each is read twice: from R, G, B as it
-is, and from the Y, U, V that a call would take. *Error* is the mean of the seven classical estimators.
+the artifact, live and without look-ahead) write Y, U, V planes. *pulse-edit* (after Chen, Liao and Wu 2022),
+*region-edit* (the same idea made strict, our own) and *privacy-phys* (after Sun and Li 2022), written from
+what is known of their papers (`model/rivals` says where they differ), and *reference*, the paper's recipe
+trained here where a checkpoint is given, work offline on the whole clip and write 8-bit R, G, B. So each is
+read twice: from R, G, B as it is, and from the Y, U, V that a call would take. *Error* is the mean of the
+seven classical estimators.
 Coherence is squared, with the true pulse, within 0.2 Hz of its rate; *left* is the amplitude in GREEN that
 still follows the true pulse over the pulse's own (median); *found* is the share of POS, CHROM, GREEN, PCA
 that read the true rate (± 3 bpm) once the shown one is notched out.
@@ -198,6 +199,8 @@ def write(folder: Path, results: Sequence[Result], meta: dict[str, Any]) -> None
     """Writes rivals.md and rivals.json into ``folder``, each aside and then into place."""
     names = ", ".join(r["name"] for r in results)
     parts = ["# Rivals and learned estimators", INTRO.format(count=len(results), names=names, **meta)]
+    if meta["reference"]:
+        parts.append(f"- {meta['reference']}\n")
     rows = [(what, bar, said, "pass" if held else "**fail**") for what, bar, said, held in bars(results)]
     parts += ["## Bars", table(("what", "bar", "measured", ""), rows)]
     known = [r for r in results if r["true"] is not None]

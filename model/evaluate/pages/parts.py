@@ -82,6 +82,7 @@ PARTS = (
             ("--generated", "1", "--seconds", "8"),
             ("--limit", "1", "--seconds", "6", "--targets", "80", "--no-learned"),
         ),
+        reference=True,
     ),
     Part(
         "attackers",

@@ -22,8 +22,7 @@ from model.evaluate.paper.report import write
 from model.evaluate.paper.work import Job, run_all
 from model.evaluate.pool import sorted_out
 from model.evaluate.program import name_of, run_program
-from model.reference.checkpoint import KIND
-from model.reference.files import load_content
+from model.rivals.reference import described
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import UsageError
 
@@ -83,12 +82,7 @@ def evaluate(options: argparse.Namespace, command: str) -> int:
     if options.reference is None:
         notes.append("reference: not run; the paper's own setting takes a trained checkpoint (`--reference`)")
     else:
-        about = load_content(options.reference, KIND)
-        notes.append(
-            f"reference: {about['settings']['vae']['kind']} VAE, step {about['step']} "
-            f"of {about['settings']['optimiser']['steps']} of its training; its last validation: PSNR "
-            f"{about['metrics'].get('psnr', float('nan')):.1f} dB over the 72 × 72 crop"
-        )
+        notes.append(described(options.reference))
     if options.lpips is None:
         notes.append(
             "LPIPS: –, its backbone's weights are the user's to give (`--lpips`, model/perceptual.py)"

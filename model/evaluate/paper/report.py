@@ -35,14 +35,15 @@ dataset `{dataset}`{title}.
 
 Every method gets the same frames and shows the same rate. *streaming* is the runtime with its artifact,
 live and without look-ahead, *band-stop* a causal filter, *oracle* knows the contact wave and takes its
-best fit out: these write 8-bit Y, U, V planes. *pulse-edit* (Chen, Liao and Wu 2022), *region-edit* (the
-same idea made strict, our own), *privacy-phys* (Sun and Li 2022) and *reference* (the paper's own
-setting) see the whole clip and write 8-bit R, G, B. PSNR, SSIM and LPIPS are of R, G, B over the face's
-box, against the same frames before the edit. Input and output MAE are the estimator's distance from the
-*target* before and after; one that reads nothing counts as 60 bpm off. Further than the paper:
-*coherence* is squared, of POS, CHROM and GREEN with the contact wave within 0.2 Hz of its rate; *found*
-is the share of POS, CHROM, GREEN and PCA that read the true rate (± 3 bpm) once the target is notched out
-of their wave. Below 20 s or so coherence is coarse, since it averages few stretches of a clip.
+best fit out: these write 8-bit Y, U, V planes. *pulse-edit* (after Chen, Liao and Wu 2022), *region-edit*
+(the same idea made strict, our own), *privacy-phys* (after Sun and Li 2022), both written from what is known
+of their papers (`model/rivals` says where they differ), and *reference* (the paper's recipe, trained here,
+around the VAE that is named below) see the whole clip and write 8-bit R, G, B. PSNR, SSIM and LPIPS are of
+R, G, B over the face's box, against the same frames before the edit. Input and output MAE are the
+estimator's distance from the *target* before and after; one that reads nothing counts as 60 bpm off. Further
+than the paper: *coherence* is squared, of POS, CHROM and GREEN with the contact wave within 0.2 Hz of its
+rate; *found* is the share of POS, CHROM, GREEN and PCA that read the true rate (± 3 bpm) once the target is
+notched out of their wave. Below 20 s or so coherence is coarse, since it averages few stretches of a clip.
 """
 
 
@@ -103,11 +104,11 @@ def render(results: Sequence[Result], rows: Sequence[Row], meta: dict[str, Any])
         "\n".join(f"- {note}" for note in meta["notes"]) + "\n",
         f"## Read by {ESTIMATOR}, as in the paper\n",
         "As each method writes it.\n",
-        _main(rows, meta["dataset"]),
+        _main(rows, meta["dataset"], len(results)),
         NOTE,
         "## Read from the Y, U, V that a call takes\n",
         f"{ESTIMATOR}. What R, G, B editors write is rounded to 4:2:0 planes first.\n",
-        table(HEAD, [_cells(row) for row in rows if row.estimator == ESTIMATOR and row.read == "call"]),
+        table(HEAD, _own(rows, "call", len(results))),
         "## By estimator, average over the targets\n",
         "Each cell: output MAE (bpm) / output MAPE (%), as written; *input* is the MAE before any edit.\n",
         _by_estimator(results, rows),
@@ -123,14 +124,17 @@ def render(results: Sequence[Result], rows: Sequence[Row], meta: dict[str, Any])
     return "\n".join(parts)
 
 
-def _main(rows: Sequence[Row], dataset: str) -> str:
-    own = [_cells(row) for row in rows if row.estimator == ESTIMATOR and row.read == "written"]
+def _main(rows: Sequence[Row], dataset: str, clips: int) -> str:
     mine = NAMES.get(dataset)
     known = [_known(row) for row in sorted(ROWS, key=lambda row: row.dataset != mine)]
-    return table(HEAD, [*own, *known])
+    return table(HEAD, [*_own(rows, "written", clips), *known])
 
 
-def _cells(row: Row) -> list[str]:
+def _own(rows: Sequence[Row], read: str, clips: int) -> list[list[str]]:
+    return [_cells(row, clips) for row in rows if row.estimator == ESTIMATOR and row.read == read]
+
+
+def _cells(row: Row, clips: int) -> list[str]:
     bold = "**{}**" if row.target is None else "{}"
     figures = (
         (row.psnr, "{:.2f}"),
@@ -142,9 +146,15 @@ def _cells(row: Row) -> list[str]:
         (row.coherence, "{:.3f}"),
         (row.found, "{:.0%}"),
     )
-    note = f"read nothing {row.unread} ×" if row.unread else ""
+    notes = [_fewer(row, clips), f"read nothing {row.unread} ×" if row.unread else ""]
+    note = "; ".join(one for one in notes if one)
     said = [row.method, row.dataset, _target(row.target), *(_text(value, form) for value, form in figures)]
     return [*(bold.format(cell) for cell in said), note]
+
+
+def _fewer(row: Row, clips: int) -> str:
+    """Where a method could not run on every clip (the oracle needs a contact wave), on how many it did."""
+    return f"{row.clips} of {clips} clips" if row.clips < clips else ""
 
 
 def _known(row: Published) -> list[str]:
@@ -159,16 +169,19 @@ def _text(value: float | None, form: str) -> str:
 
 
 def _by_estimator(results: Sequence[Result], rows: Sequence[Row]) -> str:
+    """Methods by estimators; *input* is over all clips, as are the methods that ran on all."""
     names = estimators_of(results)
     average = [row for row in rows if row.target is None and row.read == "written"]
-    lines = []
+    lines, before = [], {}
     for method in dict.fromkeys(row.method for row in average):
         found = {row.estimator: row for row in average if row.method == method}
         cells = [f"{found[name].output_mae:.2f} / {found[name].output_mape:.2f}" for name in names]
-        lines.append([method, *cells])
-    before = {row.estimator: row.input_mae for row in average}
+        fewer = _fewer(found[names[0]], len(results))
+        lines.append([f"{method} ({fewer})" if fewer else method, *cells])
+        if not fewer:
+            before = {name: f"{found[name].input_mae:.2f}" for name in names}
     if before:
-        lines.insert(0, ["input", *(f"{before[name]:.2f}" for name in names)])
+        lines.insert(0, ["input", *(before[name] for name in names)])
     return table(("method", *names), lines)
 
 
