@@ -306,6 +306,7 @@ def test_the_report_tells_what_was_missed(
 ) -> None:
     meta = {
         "command": "python -m model.attackers",
+        "commit": "abc1234",
         "artifact": "tiny",
         "seconds": 8.0,
         "scenes": {"test": 10},
@@ -318,13 +319,20 @@ def test_the_report_tells_what_was_missed(
     figures = {
         "notch": notch(kept, DIRECTION),
         "inverse": {"known": {"clips": 0}, "response": {"known": {"60": 0.01}}},
-        "beside": {"neck, out": notch(removed, DIRECTION)["filtered"]},
+        "beside": {
+            "neck, out": notch(removed, DIRECTION)["filtered"],
+            "head motion, out": notch(kept, DIRECTION)["filtered"],
+            "head motion, raw": notch(kept, DIRECTION)["control"],
+        },
         "beyond": {},
         "differencing": differencing(removed),
     }
     page = write(tmp_path, meta, figures).read_text()
     assert "| notch | no more often than without a pulse |" in page
     assert "**missed**" in page
+    told = next(line for line in page.splitlines() if "without a bar" in line)
+    assert "head motion 9" in told or "head motion 100" in told
+    assert "neck" not in told and "raw" not in told
     assert "A quick run" in page
     assert json.loads((tmp_path / "results.json").read_text())["figures"]["notch"]["filtered"]["met"] is False
     assert (tmp_path / "gains.png").stat().st_size > 5000

@@ -176,7 +176,14 @@ def test_the_page_tells_each_call_s_figures() -> None:
     told = found["variants"]["natural, strength 1, masking × 0"]["detector"]["raw"]["detectors"]
     assert told["marks of pixels"]["value"] > 0.9
     figures = {PLANES: found, call: found}
-    meta = {"command": "python -m x", "artifact": "tiny", "scenes": CLIPS, "seconds": 8.0, "subjects": 8}
+    meta = {
+        "command": "python -m x",
+        "commit": "abc1234",
+        "artifact": "tiny",
+        "scenes": CLIPS,
+        "seconds": 8.0,
+        "subjects": 8,
+    }
     page = markdown(meta, figures)
     assert page.index("## The planes as they leave the filter") < page.index("## After vp8-0.5")
     assert page.count("| natural, strength 1, masking × 0 |") == 5

@@ -76,7 +76,10 @@ def test_figures_count_still_and_moving_heads_apart_and_the_page_tells_them() ->
     figures = figures_of([read("a", 0, 81.0), read("b", 0, 60.0), read("c", 2, 79.0)])
     control = figures["public lattice (control)"]["lattice"]
     assert (control["still"]["found"], control["moving"]["found"]) == (0.5, 1.0)
-    page = markdown({"command": "it", "artifact": "x", "scenes": 3, "seconds": 6.0, "subjects": 3}, figures)
+    page = markdown(
+        {"command": "it", "commit": "abc1234", "artifact": "x", "scenes": 3, "seconds": 6.0, "subjects": 3},
+        figures,
+    )
     assert "| public lattice (control) | lattice | still | 2 | 50% | 0% | 50.0 (0.0 to 100.0) |" in page
 
 

@@ -26,6 +26,7 @@ from model.attackers.record import recordings_mark
 from model.attackers.report import write
 from model.attackers.scenes import SECONDS, Role, Scene
 from model.code_mark import ROOT, code_mark
+from model.evaluate.__main__ import commit_of
 from model.evaluate.program import name_of, run_program
 from streamfilter.artifact import load_artifact
 from streamfilter.errors import UsageError
@@ -125,6 +126,7 @@ def attack(options: argparse.Namespace, command: str) -> int:
     figures["beyond"] = beyond_the_face(options.beyond)
     meta = {
         "command": command,
+        "commit": commit_of(),
         "artifact": name_of(manifest),
         "seconds": options.seconds,
         "scenes": {role: len(found) for role, found in by_role.items()},

@@ -27,6 +27,7 @@ from model.attackers.reading import Tally, can_be_found, rate_of
 from model.attackers.scenes import FPS, SECONDS, SKIP_SECONDS, Scene, draw_scenes
 from model.code_mark import ROOT
 from model.data.video import frame_of, render_video
+from model.evaluate.__main__ import commit_of
 from model.evaluate.program import name_of, run_program
 from model.evaluate.report import table, write_page
 from streamfilter.artifact import load_artifact
@@ -164,8 +165,8 @@ def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         if one["clips"]
     ]
     written = (
-        f"Written by `{meta['command']}`: artifact {meta['artifact']}, {meta['scenes']} scenes of "
-        f"{meta['seconds']:g} s at {SIZE} x {SIZE}, {meta['subjects']} faces that the filter was never "
+        f"Written by `{meta['command']}` at {meta['commit']}: artifact {meta['artifact']}, "
+        f"{meta['scenes']} scenes of {meta['seconds']:g} s at {SIZE} x {SIZE}, {meta['subjects']} faces that the filter was never "
         "trained on. Clips count whose true rate is clear of the shown one's notches."
     )
     head = ("thresholds", "attack", "head", "clips", "found", "chance", "gain (points)")
@@ -208,6 +209,7 @@ def study(options: argparse.Namespace, command: str) -> int:
         raise UsageError("no scene's true rate is clear of the shown one: give more --scenes")
     meta = {
         "command": command,
+        "commit": commit_of(),
         "artifact": name_of(load_artifact(None).manifest),
         "scenes": len(reads),
         "seconds": options.seconds,

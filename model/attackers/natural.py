@@ -28,6 +28,7 @@ from model.attackers.natural_report import markdown
 from model.attackers.record import record_versions, recordings_mark
 from model.attackers.scenes import SECONDS, Scene, draw_scenes
 from model.code_mark import ROOT
+from model.evaluate.__main__ import commit_of
 from model.evaluate.program import name_of, run_program
 from model.evaluate.report import write_page
 from streamfilter.artifact import load_artifact
@@ -152,6 +153,7 @@ def study(options: argparse.Namespace, command: str) -> int:
         subjects = {one.identity for one in recordings}
     meta = {
         "command": command,
+        "commit": commit_of(),
         "artifact": name_of(manifest),
         "scenes": len(scenes),
         "seconds": options.seconds,

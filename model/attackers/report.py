@@ -17,7 +17,8 @@ Scenes are generated (model/data) at 176 x 176, 30 frames a second, and go throu
 detection, tracking, network, masking, dithered Y, U, V planes. True rate and shown rate are drawn apart from
 each other, both from 48 to 110 bpm, so that the shown one says nothing of the true one. A reading hits where
 it is within 3 bpm. *Chance* is the same attack on the same scenes filtered without a pulse on the skin.
-Intervals are of 95 %: shares by Clopper and Pearson, all else by drawing whole subjects again (bootstrap).
+Intervals are of 95 %: shares by Clopper and Pearson, all else by drawing whole subjects again (bootstrap);
+one without width means that every clip gave the same, and is no proof that others would.
 Only clips whose true rate is 12 bpm or more from the shown one and its multiples count for readings beside
 it. Rows named *control* and *raw* have a pulse to be found: where the attack does not work there, its other
 rows say nothing. *Met* says that the interval holds chance (readings), or that the figure is within the bar
@@ -31,7 +32,8 @@ def write(out: Path, meta: Figures, figures: Figures) -> Path:
     write_whole(out / "results.json", json.dumps({"meta": meta, "figures": figures}, indent=1) + "\n")
     gains = _gain_bars(figures)
     draw_gains(out / "gains.png", gains, "Found more often than by chance", "share of readings", 0.0)
-    parts = [_head(meta), _bars(figures), "![Gain of each attacker over chance](gains.png)", _METHODS]
+    parts = [_head(meta), _bars(figures), _above_chance(figures)]
+    parts += ["![Gain of each attacker over chance; controls in grey](gains.png)", _METHODS]
     parts += [
         _readings("(a) Notch", figures["notch"]),
         _inverse(figures["inverse"]),
@@ -63,8 +65,8 @@ def _head(meta: Figures) -> str:
     )
     return (
         "# Attackers that know the filter\n\n"
-        f"Written by `{meta['command']}`. Artifact: {meta['artifact']}, masking {100 * meta['masking']:g} %. "
-        f"Scenes of {meta['seconds']:g} s: {counts}; {meta['subjects']} faces, of which "
+        f"Written by `{meta['command']}` at {meta['commit']}. Artifact: {meta['artifact']}, masking "
+        f"{100 * meta['masking']:g} %. Scenes of {meta['seconds']:g} s: {counts}; {meta['subjects']} faces, of which "
         f"{meta['test subjects']} that the filter was never trained on." + quick
     )
 
@@ -92,6 +94,28 @@ def _bars(figures: Figures) -> str:
             rows.append((f"detector, {name}, against {natural}", "AUC 0.6 at most", _interval(entry), word))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["## Bars", "", "| attacker | bar | measured (95 %) | |", "|---|---|---|---|", *lines])
+
+
+def _above_chance(figures: Figures) -> str:
+    """What is found surely more often than by chance although no bar asks: the figures' bad news, on top."""
+    found = [
+        f"{name} {_interval(entry['gain'], 100, ' points')}"
+        for name, entry in _beside_the_bars(figures)
+        if (entry["gain"]["low"] or 0.0) > 0.0
+    ]
+    said = "; ".join(found) if found else "none"
+    return f"Of the attackers without a bar, those that surely find more than by chance: {said}."
+
+
+def _beside_the_bars(figures: Figures) -> list[tuple[str, Figures]]:
+    beside = [
+        (name.removesuffix(", out"), one) for name, one in figures["beside"].items() if "raw" not in name
+    ]
+    beyond = [("skin beyond the face", one) for way, one in figures["beyond"].items() if way == "beyond"]
+    both = [(f"differencing, {name}", one) for name, one in figures["differencing"].items()]
+    return [
+        (name, one) for name, one in (*beside, *beyond, *both) if isinstance(one, Mapping) and "gain" in one
+    ]
 
 
 def _word(met: bool, sure: bool = False) -> str:
