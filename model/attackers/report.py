@@ -66,8 +66,8 @@ def _head(meta: Figures) -> str:
     return (
         "# Attackers that know the filter\n\n"
         f"Written by `{meta['command']}` at {meta['commit']}. Artifact: {meta['artifact']}, masking "
-        f"{100 * meta['masking']:g} %. Scenes of {meta['seconds']:g} s: {counts}; {meta['subjects']} faces, of which "
-        f"{meta['test subjects']} that the filter was never trained on." + quick
+        f"{100 * meta['masking']:g} %. Scenes of {meta['seconds']:g} s: {counts}; {meta['subjects']} faces, "
+        f"of which {meta['test subjects']} that the filter was never trained on." + quick
     )
 
 
