@@ -17,7 +17,7 @@ def run_program(
     evaluate: Callable[[argparse.Namespace, str], int],
     arguments: Sequence[str] | None,
 ) -> int:
-    """``evaluate`` with the options and the command line in words; its exit code, 2 for a known error."""
+    """``evaluate`` with the options and the command line in words; its exit code, a known error's own."""
     options = parse(arguments)
     words = sys.argv[1:] if arguments is None else list(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
@@ -25,7 +25,7 @@ def run_program(
         return evaluate(options, " ".join([program, *words]))
     except PhysioCamError as error:
         print(f"error: {error}", file=sys.stderr)
-        return 2
+        return error.exit_code
 
 
 def name_of(manifest: Manifest) -> str:
