@@ -167,7 +167,8 @@ def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     written = (
         f"Written by `{meta['command']}` at {meta['commit']}: artifact {meta['artifact']}, "
         f"{meta['scenes']} scenes of {meta['seconds']:g} s at {SIZE} x {SIZE}, {meta['subjects']} "
-        "faces that the filter was never trained on. Clips count whose true rate is clear of the shown one's notches."
+        "faces that the filter was never trained on. "
+        "Clips count whose true rate is clear of the shown one's notches."
     )
     head = ("thresholds", "attack", "head", "clips", "found", "chance", "gain (points)")
     return "\n\n".join(["# The dither read backwards", written, ABOUT, table(head, rows)])

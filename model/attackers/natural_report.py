@@ -16,7 +16,8 @@ def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
         "# A natural pulse against the detector",
         f"Written by `{meta['command']}` at {meta['commit']}: artifact {meta['artifact']}, "
         f"{meta['scenes']} scenes of {meta['seconds']:g} s, {meta['subjects']} faces. The "
-        "detectors, marks and natural clips are those of [the attackers' report](README.md); area under the curve with its interval of 95 %, "
+        "detectors, marks and natural clips are those of [the attackers' report](README.md); "
+        "area under the curve with its interval of 95 %, "
         "0.5 is chance.",
     ]
     if calls:
