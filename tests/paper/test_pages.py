@@ -35,10 +35,12 @@ def test_what_is_absent_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 
 def test_the_index_links_what_is_there_only(tmp_path: Path) -> None:
     (tmp_path / "README.md").write_text("x")
+    (tmp_path / "webrtc.md").write_text("x")
     (tmp_path / "leak_map.png").write_bytes(b"x")
     page = write_index(tmp_path, {"paper": "left out: something"}).read_text()
     links = set(re.findall(r"\]\(([^)]+)\)", page))
-    assert links == {"README.md", "leak_map.png"}
+    assert links == {"README.md", "webrtc.md", "leak_map.png"}
+    assert page.count("there, written by hand") == page.count("there, from an earlier run") == 1
     assert all(one.page in page for one in PARTS)
     assert "left out: something" in page and "not run yet" in page
     assert "A quick run" not in page and "A quick run" in write_index(tmp_path, {}, quick=True).read_text()

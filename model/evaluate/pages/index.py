@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -11,9 +12,9 @@ from streamfilter.artifact import write_whole
 
 INTRO = """# Evaluation: all reports
 
-`make report` writes them all (hours on two cores; what is absent is left out and named here), and this
-page. Each page names the commit, the artifact and the very command that it was written by. What fell short
-stands in each of them, and the worst clips have a page of their own.
+`make report` writes them all but the one of real calls (hours on two cores; what is absent is left out and
+named here), and this page. Each names the artifact and the very command that it was written by. What fell
+short stands in each of them, and the worst clips have a page of their own.
 """
 
 
@@ -38,6 +39,7 @@ def write_index(docs: Path, states: Mapping[str, str], quick: bool = False) -> P
 def _row(part: Part, docs: Path, states: Mapping[str, str]) -> tuple[str, str, str, str]:
     there = (docs / part.page).is_file()
     name = f"[{part.page}]({part.page})" if there else part.page
-    commands = "; ".join(f"`python {' '.join(words)}`" for words in part.commands)
-    state = states.get(part.name) or ("there, from an earlier run" if there else "not run yet")
+    commands = "; ".join(f"`python {shlex.join(words)}`" for words in part.commands)
+    earlier = "there, from an earlier run" if part.commands else "there, written by hand"
+    state = states.get(part.name) or (earlier if there else "not run yet")
     return name, part.about, commands or part.by, state
