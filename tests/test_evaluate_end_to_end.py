@@ -14,6 +14,7 @@ from model.evaluate.__main__ import main
 from model.evaluate.codecs import CODECS, PLAIN
 from model.evaluate.editors import NAMES
 from model.evaluate.plots import draw_all
+from streamfilter.errors import ArtifactError
 from tests.made_video import film
 
 pytestmark = pytest.mark.timeout(400)  # one run of all serves every test: slow where a machine is busy
@@ -191,7 +192,7 @@ def test_a_missing_artifact_is_told_before_anything_runs(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = [*options(tmp_path), "--artifact", str(tmp_path / "nowhere")]
-    assert main(words) == 2
+    assert main(words) == ArtifactError.exit_code
     printed = capsys.readouterr()
     assert printed.err.splitlines()[-1].startswith("error: ") and "nowhere" in printed.err
     assert printed.out == ""

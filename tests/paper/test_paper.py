@@ -213,7 +213,7 @@ def test_a_clip_that_is_too_short_is_refused(place: Path, tmp_path: Path) -> Non
 
 
 def test_wrong_settings_are_refused(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(options(place, "--folder", str(place / "nowhere"))) == 2
+    assert main(options(place, "--folder", str(place / "nowhere"))) == SourceError.exit_code
     assert "nowhere" in capsys.readouterr().err
     with pytest.raises(SystemExit):
         main(options(place, "--targets", "20"))

@@ -54,14 +54,23 @@ def test_flash_and_tone_arrive_together_and_the_delay_is_the_videos() -> None:
             await asyncio.sleep(1.0)
             seen.bright.clear()
             seen.loud.clear()
-            await asyncio.sleep(5.0)
-            flashes, tones = lateness(seen.bright, 120), lateness(seen.loud, 2000)
-            assert len(flashes) >= 3 and len(tones) >= 3
-            # The earliest of each: a busy machine makes any of them later. Opus' 6.5 ms come from the sender.
-            assert abs(min(tones) - min(flashes) - 0.0065) < 0.02
-            target = media._video_delay()
-            assert target is not None and media.video.delay is not None and media.video.delay > 0.025
-            assert abs(media.audio.delay - target) < 0.02
+
+            def together() -> bool:
+                # The earliest of each: a busy machine makes any of them later, and takes longer to show one
+                # that is on time. Opus' 6.5 ms come from the sender.
+                flashes, tones = lateness(seen.bright, 120), lateness(seen.loud, 2000)
+                if min(len(flashes), len(tones)) < 4:
+                    return False
+                return abs(min(tones) - min(flashes) - 0.0065) < 0.02
+
+            await until(together, 40.0)
+
+            def follows() -> bool:
+                target, own = media._video_delay(), media.video.delay
+                assert target is not None and own is not None and own > 0.025
+                return abs(media.audio.delay - target) < 0.02
+
+            await until(follows)
 
     asyncio.run(run())
 
