@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 import pytest
 
+from model.data.portrait import builtin_portrait
+from model.data.settings import ClipSettings
+from model.data.video import render_video
 from model.estimators.client import DEFAULT_FOLDER, ENVIRONMENT, EstimatorProcess, worker_python
+from model.evaluate.metrics import rgb_of
 from model.rivals.physnet import published_physnet
 from streamfilter.errors import UsageError
 
@@ -102,10 +107,24 @@ def test_an_absent_environment_says_what_to_do(tmp_path: Path) -> None:
     assert worker_python({ENVIRONMENT: str(tmp_path)}) == python
 
 
-def test_physnet_answers_as_the_published_one() -> None:
+@pytest.fixture
+def published() -> Iterator[EstimatorProcess]:
+    """The process with the published weights, where they are."""
     try:
         python = worker_python()
     except UsageError:
         pytest.skip(f"no learned estimators in {DEFAULT_FOLDER}: make estimators, or set {ENVIRONMENT}")
     with EstimatorProcess(python) as process:
-        published_physnet(process)  # refuses another answer
+        yield process
+
+
+def test_physnet_answers_as_the_published_one(published: EstimatorProcess) -> None:
+    published_physnet(published)  # refuses another answer
+
+
+def test_ts_can_reads_a_rate(published: EstimatorProcess) -> None:
+    """The package's own 16-bit floats give no number at all here."""
+    settings = ClipSettings(frames=200, fps=30.0, motion=0, hr=84.0, strength=0.01, noise=0.5)
+    video = render_video(np.random.default_rng(3), builtin_portrait(), settings, 128)
+    frames = np.stack([rgb_of(drawn.frame) for drawn in video.frames()])
+    assert published.read("TSCAN.rlap", frames, 30.0).bpm == pytest.approx(84.0, abs=6.0)

@@ -38,7 +38,7 @@ class Estimators:
     def read(self, request: dict[str, Any]) -> dict[str, Any]:
         name = request["model"]
         if name not in self._models:
-            self._models[name] = self._package.Model(name)
+            self._models[name] = self._load(name)
             self._fresh[name] = copy.deepcopy(self._models[name].state)
         model = self._models[name]
         model.state = copy.deepcopy(self._fresh[name])  # one clip's memory must not reach into the next
@@ -51,6 +51,19 @@ class Estimators:
             "bpm": None if rate is None else float(rate),
             "sqi": None if quality is None else float(quality),
         }
+
+    def _load(self, name: str) -> Any:
+        """A model as the package makes it, of 16-bit floats; but TS-CAN, which divides by the spread of the
+        change between frames, is made of 32-bit ones: in 16 bits its wave is no number."""
+        if not name.startswith("TSCAN"):
+            return self._package.Model(name)
+        settings = importlib.import_module("keras").config
+        usual = settings.dtype_policy()
+        settings.set_dtype_policy("float32")
+        try:
+            return self._package.Model(name)
+        finally:
+            settings.set_dtype_policy(usual)
 
     def physnet(self, request: dict[str, Any]) -> dict[str, Any]:
         models = importlib.import_module("rppg.models")
