@@ -170,6 +170,7 @@ def test_an_estimator_that_reads_nothing_counts() -> None:
     figures |= {"psnr": 50.0, "psnr_planes": 55.0, "ssim_face": 1.0, "lpips": None}
     result = {"name": "a", "input": {"hr": dict.fromkeys(("POS", "CHROM", "PCA"), 70.0)}}
     rows = rows_of([result | {"methods": {"streaming": {"80": figures}}}], "plain", (80.0,))
+    assert [row.target for row in rows if row.read == "written"] == 3 * [80.0, None]
     found = {row.estimator: row for row in rows if row.read == "written"}
     assert (found["POS"].output_mae, found["POS"].output_mape, found["POS"].unread) == (10.0, 12.5, 0)
     assert (found["CHROM"].output_mae, found["CHROM"].unread) == (60.0, 1)

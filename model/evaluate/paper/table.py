@@ -53,11 +53,8 @@ def rows_of(results: Sequence[Result], dataset: str, targets: Sequence[float]) -
             for method in methods:
                 if estimator not in CLASSICAL and read == "call":
                     continue  # the learned ones see R, G, B only
-                each = [(target,) for target in targets]
-                for chosen in (*each, tuple(targets)):
-                    made = _row(
-                        results, method, dataset, chosen, estimator, read, len(chosen) == len(targets)
-                    )
+                for target in (*targets, None):
+                    made = _row(results, method, dataset, target, targets, estimator, read)
                     rows += [] if made is None else [made]
     return rows
 
@@ -71,16 +68,17 @@ def _row(
     results: Sequence[Result],
     method: str,
     dataset: str,
+    chosen: float | None,
     targets: Sequence[float],
     estimator: str,
     read: str,
-    average: bool,
 ) -> Row | None:
+    """The row of the target ``chosen``; None: of all of them."""
     kind = "planes" if read == "call" or method in IN_PLANES else "rgb"
     figures, before, after, shares = [], [], [], []
     unread, clips = 0, set()
     for result in results:
-        for target in targets:
+        for target in targets if chosen is None else (chosen,):
             found = result["methods"].get(method, {}).get(f"{target:g}")
             if found is None:
                 continue
@@ -98,7 +96,7 @@ def _row(
     return Row(
         method=method,
         dataset=dataset,
-        target=None if average and len(targets) > 1 else targets[0],
+        target=chosen,
         estimator=estimator,
         read=read,
         clips=len(clips),
