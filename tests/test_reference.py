@@ -14,6 +14,7 @@ from model.reference import pretrain, train
 from model.reference.checkpoint import load_trained
 from model.reference.compact import CompactSettings, CompactVae
 from model.reference.editor import ReferenceEditor
+from model.reference.fusion import Fusion
 from model.reference.network import ReferenceNetwork
 from model.reference.pretrained import CLASSES, load_vae
 from model.reference.settings import EditorSettings, load_settings
@@ -101,13 +102,18 @@ def test_film_changes_the_output_and_no_weight(kind: str, vaes: dict[str, str]) 
     vae = load_vae(kind, vaes[kind])
     before = {name: value.clone() for name, value in vae.state_dict().items()}
     latent = torch.randn(1, vae.channels, vae.latent_frames(8), 2, 2)
-    pairs = [(torch.full((1, count), 0.5), torch.full((1, count), 0.1)) for count in film_channels(vae)]
+    layers = vae.film_layers()
+    assert len(layers) >= 2 and vae.output_layer() not in layers
+    # Channels differ: what is alike in all of them the next group norm takes out again.
+    pairs = [
+        (torch.linspace(-0.5, 0.5, n)[None], torch.linspace(0.3, 0.0, n)[None]) for n in film_channels(vae)
+    ]
     with torch.no_grad():
         plain = vae.decode(latent, 8)
-        with modulated(vae.film_layers(), pairs):
-            changed = vae.decode(latent, 8)
+        for layer, pair in zip(layers, pairs, strict=True):  # each of them, by itself
+            with modulated([layer], [pair]):
+                assert not torch.allclose(plain, vae.decode(latent, 8), atol=1e-5)
         again = vae.decode(latent, 8)
-    assert not torch.allclose(plain, changed, atol=1e-4)
     torch.testing.assert_close(again, plain)
     assert all(torch.equal(value, before[name]) for name, value in vae.state_dict().items())
 
@@ -162,6 +168,47 @@ def test_each_switch_takes_its_part_away(switch: str) -> None:
     assert names and not any(gone[switch] in name for name in names)
     whole = ReferenceNetwork(SMALL, load_vae("compact", "untrained"))
     assert any(gone[switch] in name for name in whole.trained_state())
+
+
+def test_without_adaln_the_fusion_is_a_plain_factorised_convolution() -> None:
+    torch.manual_seed(0)
+    fusion = Fusion(4, replace(SMALL, adaln=False))
+    torch.nn.init.normal_(fusion.out.weight)
+    kernels = [part.kernel_size for part in fusion.modules() if isinstance(part, torch.nn.Conv3d)]
+    assert kernels == [(1, 3, 3), (3, 1, 1)] * SMALL.blocks
+    latent, condition = torch.randn(1, 4, 6, 5, 5), torch.randn(1, 6, 8)
+    poked = latent.clone()
+    poked[:, :, 0] += 1.0
+    reach = (fusion(poked, condition) - fusion(latent, condition)).abs().amax(dim=(0, 1, 3, 4))
+    assert (reach[:2] > 1e-6).all() and (reach[2:] == 0).all()  # neighbours only: no attention over time
+    assert not torch.allclose(
+        fusion(latent, condition + 1.0), fusion(latent, condition)
+    )  # still told the rate
+
+
+def test_without_film_the_decoder_is_left_alone_and_without_tuning_its_last_layer_stays() -> None:
+    torch.manual_seed(0)
+    network = ReferenceNetwork(
+        replace(SMALL, film=False, tune_output=False), load_vae("compact", "untrained")
+    )
+    latent = network.fusion(network.vae.encode(pictures().transpose(1, 2) * 2 - 1), torch.ones(1, 2, 8))
+    with torch.no_grad():
+        edited = network(pictures(), torch.ones(1, 8), phases())
+        alone = (network.vae.decode(latent, 8).transpose(1, 2) + 1) / 2
+    torch.testing.assert_close(edited, alone)  # an untrained fusion leaves the latent as it is
+    assert not any(name.startswith("vae.") for name in network.trained_state())
+
+
+def test_the_image_vae_sees_each_frame_by_itself(vaes: dict[str, str]) -> None:
+    vae, given = load_vae("image", vaes["image"]), pictures().transpose(1, 2)
+    other = given.clone()
+    other[:, :, 3] = 0.5
+    assert vae.time == 1 and vae.latent_frames(8) == 8
+    with torch.no_grad():
+        changed = (vae.encode(other) - vae.encode(given)).abs().amax(dim=(0, 1, 3, 4)) > 1e-6
+        assert changed.tolist() == [index == 3 for index in range(8)]
+        latent = vae.encode(given)
+        torch.testing.assert_close(vae.decode(latent, 8)[:, :, 3:4], vae.decode(latent[:, :, 3:4], 1))
 
 
 def test_settings_files_are_the_papers() -> None:
