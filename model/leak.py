@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 BLACK = 1e-3  # added before the logarithm: an empty region stays finite
-PROJECTIONS = ("green", "luma", "pos", "chrom")
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,6 @@ Array32 = npt.NDArray[np.float32]
 
 TARGETS = (90.0, 120.0, 65.0, 140.0)
 APART_BPM = 20.0  # a target nearer to the true rate would not show whether an estimator is misled
-LEARNED_LEAST = 5.0  # seconds that the learned estimators' windows need
 
 
 @dataclass(frozen=True)
