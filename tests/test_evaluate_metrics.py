@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
 from pathlib import Path
+from threading import Event
 
 import numpy as np
 import numpy.typing as npt
@@ -160,6 +163,36 @@ def test_every_channel_gives_each_frame_back_in_order(name: str) -> None:
     levels = np.array([float(frame.y.mean()) for frame in out])
     np.testing.assert_allclose(levels, 40 + 8 * np.arange(count), atol=4)
     assert channel.bytes > 0
+
+
+def test_a_busy_machine_gets_the_same_pictures_through_a_call() -> None:
+    rows = np.sin(np.arange(480)[:, None] / 9) * np.cos(np.arange(640) / 13)
+
+    def received() -> list[bytes]:
+        rng, channel, out = np.random.default_rng(1), open_channel("VP8 1.5", 640, 480, 30.0), []
+        for index in range(25):
+            noisy = 128 + 60 * np.roll(rows, 3 * index, axis=1) + rng.normal(0.0, 6.0, rows.shape)
+            y = noisy.clip(0, 255).astype(np.uint8)
+            for frame in channel.send(
+                Frame(y, y[::2, ::2], y[1::2, 1::2], index, Fraction(1, 30), ColorSpec())
+            ):
+                out.append(frame.y.tobytes())
+        return out
+
+    done = Event()
+
+    def keep_busy() -> None:
+        while not done.is_set():
+            hashlib.sha256(bytes(1 << 20))  # the interpreter is free meanwhile
+
+    alone = received()
+    with ThreadPoolExecutor(4) as threads:
+        for _ in range(4):
+            threads.submit(keep_busy)
+        try:
+            assert received() == alone
+        finally:
+            done.set()
 
 
 def test_fidelity_of_no_edit_and_of_one_level() -> None:

@@ -72,7 +72,7 @@ def round_trip(given: Iterable[Picture], size: int, settings: ClipSettings) -> I
         elif settings.codec == "h264":
             options = {"preset": "ultrafast", "tune": "zerolatency", "threads": "1"}
         else:
-            options = {"deadline": "realtime", "cpu-used": "6", "lag-in-frames": "0", "threads": "1"}
+            options = {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0", "threads": "1"}
         stream = cast(VideoStream, container.add_stream(names[settings.codec], rate=rate, options=options))
         stream.width, stream.height = size, size
         stream.pix_fmt = "yuvj420p" if settings.codec == "mjpeg" else "yuv420p"

@@ -37,7 +37,7 @@ def _call(encoder: str, megabits: float) -> Codec:
     if encoder == "libx264":
         own = (("preset", "veryfast"), ("tune", "zerolatency"), ("profile", "baseline"))
     else:
-        own = (("deadline", "realtime"), ("cpu-used", "6"), ("lag-in-frames", "0"), ("minrate", str(rate)))
+        own = (("deadline", "realtime"), ("cpu-used", "-6"), ("lag-in-frames", "0"), ("minrate", str(rate)))
     return Codec(encoder, (*own, *held, ("g", "300"), ("threads", "1")), rate)
 
 
