@@ -86,7 +86,7 @@ def _wave(axis: Axes, shown: Shown, name: str) -> None:
         scale = 4.0 * max(float(wave.std()), 1e-12)
         axis.plot(seconds, wave / scale - 1.1 * place, color=color, lw=0.9)
         axis.text(-0.01 * seconds[-1], -1.1 * place, label, color=color, ha="right", va="center", fontsize=8)
-    axis.set_title(f"{name}: the pulse wave that is read")
+    axis.set_title(f"{name}: the pulse wave that is read (s)")
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)
     axis.margins(x=0)
@@ -127,7 +127,7 @@ def _course(axis: Axes, shown: Shown) -> None:
         )
         said = f"{label}: {form.format(low)} to {form.format(high)} {unit}"
         axis.text(0, 0.86 - 1.25 * place, said, fontsize=7, va="bottom", color="#444")
-    axis.set_title("head and light", pad=14)
+    axis.set_title("head and light (s)", pad=14)
     axis.set_ylim(-2.6, 1.2)
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)
