@@ -1,18 +1,21 @@
 """LPIPS (Zhang et al. 2018): distance of pictures in a frozen network's features, with linear heads.
 
-The backbone is any module that returns a list of feature maps. Its weights and the heads' come from a file
-of the user's (``torch.save({"backbone": state, "heads": [tensor, ...]})``); without one there is no
-perceptual term, and the training says so.
+The backbone is any module that returns a list of feature maps: the published VGG16 or AlexNet, or a small one
+of one's own. Its weights and the heads' come from a file of the user's (`load_lpips`); without one there is
+no perceptual term, and the training says so.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from model.backbones import published_backbone
 from streamfilter.errors import UsageError
 
 # Mean and spread of ImageNet's R, G, B in 0..1, which the usual backbones expect.
@@ -79,21 +82,35 @@ def _unit(features: Tensor) -> Tensor:
 
 
 def load_lpips(weights: Path, widths: Sequence[int] = (64, 128, 256)) -> Lpips:
-    """Lpips over a ``ConvolutionBackbone`` of ``widths``, from a weights file.
+    """Lpips of a weights file: ``{"backbone": state, "heads": heads}``, as ``torch.save`` writes it.
 
+    The backbone is VGG16 or AlexNet where the state is torchvision's of it, else a ``ConvolutionBackbone`` of
+    ``widths``. The heads are a list, or what the package lpips ships (``lin0.model.1.weight``, ...).
     Raises UsageError when the file is absent or does not fit.
     """
     if not weights.is_file():
         raise UsageError(f"no LPIPS weights at {weights}: give a file, or leave perceptual_weights empty")
-    content = torch.load(weights, map_location="cpu", weights_only=True)
-    backbone = ConvolutionBackbone(widths)
     try:
-        backbone.load_state_dict(content["backbone"])
-        heads = [torch.as_tensor(head).flatten() for head in content["heads"]]
-    except (KeyError, RuntimeError, TypeError) as error:
+        content = torch.load(weights, map_location="cpu", weights_only=True)
+        published = published_backbone(content["backbone"])
+        backbone: nn.Module
+        if published is None:
+            backbone = ConvolutionBackbone(widths)
+            backbone.load_state_dict(content["backbone"])
+        else:
+            backbone, widths = published, published.widths
+        heads = _heads(content["heads"])
+    except (KeyError, RuntimeError, TypeError, AttributeError, UnpicklingError) as error:
         raise UsageError(
             f"the LPIPS weights at {weights} do not fit widths {tuple(widths)}: {error}"
         ) from error
     if [head.numel() for head in heads] != list(widths):
         raise UsageError(f"the LPIPS heads in {weights} do not fit widths {tuple(widths)}")
     return Lpips(backbone, heads)
+
+
+def _heads(given: Any) -> list[Tensor]:
+    """One (C,) a map."""
+    if isinstance(given, Mapping):
+        given = [given[f"lin{place}.model.1.weight"] for place in range(len(given))]
+    return [torch.as_tensor(head).flatten() for head in given]
