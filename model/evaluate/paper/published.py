@@ -1,9 +1,10 @@
 """Figures that others have published, to stand beside ours; none of them was measured here.
 
 Zhou, Paruchuri, Spjut, Akşit 2025, arXiv 2509.25348. Its abstract gives PSNR 38.96 dB, SSIM 0.98, MAE 10.00
-bpm, MAPE 10.09 %, which are its averages on PURE; all else is from a public reading note of it and could
-not be checked against the paper. PulseEdit's row is as run by those authors. Neither PulseEdit's (Chen,
-Liao, Wu 2022) nor Privacy-Phys's (Sun, Li 2022) own tables were to be had.
+bpm, MAPE 10.09 %, and names neither dataset nor estimator; that these are its averages on PURE, read by POS,
+and all else is from a public reading note of it and could not be checked against the paper. PulseEdit's row
+is as run by those authors. Neither PulseEdit's (Chen, Liao, Wu 2022) nor Privacy-Phys's (Sun, Li 2022) own
+tables were to be had.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ ESTIMATOR = "POS"
 
 @dataclass(frozen=True)
 class Published:
-    """One row. ``target`` None: the average over targets. ``confirmed``: seen in the paper's own text."""
+    """One row. ``target`` None: the average over targets. ``confirmed``: PSNR, SSIM, MAE and MAPE are seen
+    in the paper's own text."""
 
     method: str
     dataset: str
@@ -47,9 +49,9 @@ ROWS = (
 )
 
 NAMES = MappingProxyType({"pure": "PURE", "ubfc1": "UBFC", "ubfc2": "UBFC", "mmpd": "MMPD"})
-NOTE = """Published figures were not measured here. Of them, the paper's abstract confirms PSNR, SSIM, MAE
-and MAPE of PhysioLatent's average on PURE (marked *published*); the others are from a public
-reading note and could not be checked (*published, unconfirmed*). PulseEdit's are as those authors
-ran it. The tables of PulseEdit's and Privacy-Phys's own papers were not to be had; of the latter
+NOTE = """Published figures were not measured here. PSNR, SSIM, MAE and MAPE of PhysioLatent's average (marked
+*published*) stand in the paper's abstract, which names neither dataset nor estimator; that they are
+of PURE, read by POS, and all other figures are from a public reading note and could not be checked
+(*published, unconfirmed*). PulseEdit's are as those authors ran it. The tables of PulseEdit's and Privacy-Phys's own papers were not to be had; of the latter
 a reading note says that its PSNR came to 51 dB and more, with no figure of the error.
 """
