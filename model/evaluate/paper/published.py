@@ -52,6 +52,7 @@ NAMES = MappingProxyType({"pure": "PURE", "ubfc1": "UBFC", "ubfc2": "UBFC", "mmp
 NOTE = """Published figures were not measured here. PSNR, SSIM, MAE and MAPE of PhysioLatent's average (marked
 *published*) stand in the paper's abstract, which names neither dataset nor estimator; that they are
 of PURE, read by POS, and all other figures are from a public reading note and could not be checked
-(*published, unconfirmed*). PulseEdit's are as those authors ran it. The tables of PulseEdit's and Privacy-Phys's own papers were not to be had; of the latter
-a reading note says that its PSNR came to 51 dB and more, with no figure of the error.
+(*published, unconfirmed*). PulseEdit's are as those authors ran it. The tables of PulseEdit's and
+Privacy-Phys's own papers were not to be had; of the latter a reading note says that its PSNR came to
+51 dB and more, with no figure of the error.
 """
