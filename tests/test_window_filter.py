@@ -255,6 +255,20 @@ def test_a_window_that_fails_takes_its_frames_with_it(
         whole(video, frames[:16])
 
 
+def test_no_thresholds_come_twice_when_the_filter_begins_anew(grey: Path) -> None:
+    """Two frames written by the same thresholds tell by their difference where the edits differ."""
+    video, frames = make(grey), clip(WINDOW)
+    pictures = []
+    for _ in range(2):
+        left = [result for frame in frames for result in video.push(frame)] + list(video.finish())
+        assert len(left) == WINDOW
+        pictures.append([result.frame.y[CORE] for result in left])
+    video.close()
+    first, second = pictures
+    assert np.ptp(first[0]) == 1  # a grey between two levels
+    assert not any(np.array_equal(*pair) for pair in zip(first, second, strict=True))
+
+
 @pytest.mark.parametrize(
     ("values", "error", "message"),
     [

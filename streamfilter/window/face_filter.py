@@ -62,6 +62,7 @@ class WindowFilter:
         self._body = BodyEditor(beyond, manifest.pulse_direction)
         self._longest = 0.0
         self._total = 0
+        self._drawn = 0  # frames ever written: goes on after a fault, so that no thresholds come twice
         self._reset()
 
     def _reset(self) -> None:
@@ -153,7 +154,7 @@ class WindowFilter:
                 return FilteredFrame(shield_frame(frame, FACE_LOST), 0, FACE_LOST)
             return FilteredFrame(frame, 0, None)
         self._last_face = index
-        edited = self._written(frame, moment, index)
+        edited = self._written(frame, moment)
         boxes = {name: view.box for name, view in moment.views.items()}
         return FilteredFrame(edited, len(boxes), TOO_MANY if moment.covered else None, boxes)
 
@@ -162,17 +163,18 @@ class WindowFilter:
         behind = self._last_face is not None and index - self._last_face < self.plan.window
         return behind or any(other.views or other.covered for other in self._moments)
 
-    def _written(self, frame: Frame, moment: Moment, index: int) -> Frame:
+    def _written(self, frame: Frame, moment: Moment) -> Frame:
         views = list(moment.views.values())
         boxes = [*(view.box for view in views), *moment.covered]
+        number, self._drawn = self._drawn, self._drawn + 1
         edited = frame
         for view in views:
-            edited = paste_face(edited, view.edited, view.box, self._dither, index)
+            edited = paste_face(edited, view.edited, view.box, self._dither, number)
         state, self._body_state = self._body_state, None
         if self._settings.beyond_face and views:
             wearers = [_wearer(view) for view in views]
             body, self._body_state = self._body.find(frame, wearers, boxes, 1.0, state)
-            edited = body.beyond(edited, frame, boxes, self._dither, index)
+            edited = body.beyond(edited, frame, boxes, self._dither, number)
         for box in moment.covered:
             edited = shield_box(edited, box)
         return edited
