@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from model.evaluate.aggregate import NOTHING_READ, errors, summary
 from model.evaluate.bars import evaluate_bars
+from model.evaluate.program import run_program
 from model.evaluate.report import write_report
 
 SEVEN = ("POS", "CHROM", "GREEN", "ICA", "LGI", "PBV", "OMIT", "PCA")
@@ -163,3 +165,17 @@ def test_the_clip_of_known_pulse_has_its_own_table_and_bars(
     text = (tmp_path / "out" / "README.md").read_text()
     assert "| artifact, seed 2 | yuv420p | 90.4 / – / – / – | " in text
     assert f"| 150.0 / – / {found:.1f} / 150.0 |" in text
+
+
+def test_a_page_names_a_command_that_can_be_typed_again() -> None:
+    given = []
+
+    def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+        return argparse.Namespace()
+
+    def evaluate(_options: argparse.Namespace, command: str) -> int:
+        given.append(command)
+        return 0
+
+    assert run_program("python -m x", parse, evaluate, ["--title", "two clips, not PURE"]) == 0
+    assert given == ["python -m x --title 'two clips, not PURE'"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,7 +23,7 @@ def run_program(
     words = sys.argv[1:] if arguments is None else list(arguments)
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
-        return evaluate(options, " ".join([program, *words]))
+        return evaluate(options, shlex.join([*program.split(), *words]))
     except PhysioCamError as error:
         print(f"error: {error}", file=sys.stderr)
         return error.exit_code
