@@ -75,6 +75,7 @@ PARTS = (
             ("-m", "model.evaluate.paper.footage", str(PAPER_SET), "--generated", "2", "--seconds", "13"),
             (
                 *("-m", "model.evaluate.paper", "--dataset", "plain", "--folder", str(PAPER_SET)),
+                *("--title", "generated held-out clips and real ones: not PURE, UBFC-rPPG or MMPD"),
                 *("--out", str(DOCS / "paper"), "--seconds", "10"),
             ),
         ),
