@@ -42,8 +42,11 @@ def pulse(bpm: float, phase: float = 0.0) -> Array64:
     return np.asarray(np.cos(angle) + 0.3 * np.cos(2 * angle - 1.0))
 
 
-def version(rng: np.random.Generator, change: Array64, flicker: float = 1.0) -> Version:
-    """A still face whose colours change by ``change`` (T, 3), relative, with a camera's noise."""
+def version(
+    rng: np.random.Generator, change: Array64, flicker: float = 1.0, off_skin: Array64 | None = None
+) -> Version:
+    """A still face whose colours change by ``change`` (T, 3), relative, with a camera's noise; what is no
+    skin in its box changes by ``off_skin``, and outside there is nothing."""
     noise = 2e-4 * np.cumsum(rng.standard_normal((LENGTH, 3)), axis=0) / 4
     face = SKIN * (1 + change + noise + 3e-4 * rng.standard_normal((LENGTH, 3)))
     grain = 2e-3 * rng.standard_normal((LENGTH, 9, 9, 3))
@@ -51,7 +54,11 @@ def version(rng: np.random.Generator, change: Array64, flicker: float = 1.0) -> 
     wide = np.full((LENGTH, 8, 8, 3), 128.0) + 0.05 * rng.standard_normal((LENGTH, 8, 8, 3))
     pixels = flicker * np.exp(0.1 * rng.standard_normal((LENGTH, 9)))
     points = np.zeros((LENGTH, 0), np.float32)
-    return Version(face, cells, wide.astype(np.float32), pixels.astype(np.float32), points)
+    hair = (
+        0.4 * SKIN * (1 + (0.0 if off_skin is None else off_skin) + 3e-4 * rng.standard_normal((LENGTH, 3)))
+    )
+    regions = np.stack([face, hair, np.full((LENGTH, 3), np.nan)], axis=1)
+    return Version(face, cells, wide.astype(np.float32), pixels.astype(np.float32), points, regions)
 
 
 def recording(number: int, removed: bool, flicker: float = 1.0) -> Recording:

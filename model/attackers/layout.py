@@ -31,13 +31,15 @@ POINT_ROLES = ("test", "heave")
 class Version:
     """T frames at 30 a second. ``face`` (T, 3) R, G, B over the skin, ``cells`` (T, 9, 9, 3) R, G, B of the
     box, ``wide`` (T, 8, 8, 3) Y, U, V of the picture in grey levels, ``pixels`` (T, 9) `pixel_statistics`,
-    ``points`` (T, P) vertical place of points on the face in pixels (P = 0: not followed)."""
+    ``points`` (T, P) vertical place of points on the face in pixels (P = 0: not followed), ``regions``
+    (T, 3, 3) R, G, B of each of `regions.REGIONS` (NaN: there is none)."""
 
     face: Array64
     cells: Array32
     wide: Array32
     pixels: Array32
     points: Array32
+    regions: Array64
 
 
 @dataclass(frozen=True)
@@ -61,7 +63,7 @@ def load(scene: Scene, folder: Path, names: Sequence[str] | None = None) -> Reco
     length = scene.settings.frames - round(SKIP_SECONDS * FPS) - 1
     with np.load(folder / f"{scene.key()}.npz") as data:
         stored = {key: data[key] for key in data.files}
-    parts = ("face", "cells", "wide", "pixels", "points")
+    parts = ("face", "cells", "wide", "pixels", "points", "regions")
     versions = {
         name: Version(**{part: stored[f"{name}.{part}"][:length] for part in parts})
         for name in names or VERSIONS[scene.role]

@@ -20,6 +20,7 @@ import numpy.typing as npt
 from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
+from model.attackers.regions import Mask, RegionMasks, filled, region_means
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
 from model.code_mark import code_mark
 from model.data.video import Video, VideoFrame, frame_of, render_video
@@ -42,7 +43,7 @@ from streamfilter.rppg.heart_rate import heart_rate
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 _SOURCES = (
-    *(f"model/attackers/{name}.py" for name in ("calls", "layout", "points", "record", "scenes")),
+    *(f"model/attackers/{name}.py" for name in ("calls", "layout", "points", "record", "regions", "scenes")),
     "model/data/*.py",
     "model/evaluate/store.py",
     *(f"streamfilter/{folder}*.py" for folder in ("", "engine/", "face/", "rppg/")),
@@ -72,10 +73,11 @@ class _Reader:
         self.cells: list[Array32] = []
         self.wide: list[Array32] = []
         self.pixels: list[Array32] = []
+        self.regions: list[Array64] = []
         self.lumas: list[npt.NDArray[np.uint8]] = []
         self._last: Frame | None = None
 
-    def read(self, frame: Frame, box: FaceBox, skin: Array32, with_luma: bool) -> None:
+    def read(self, frame: Frame, box: FaceBox, skin: Array32, masks: list[Mask], with_luma: bool) -> None:
         crop = crop_rgb(frame, box)
         self.face.append(
             np.asarray((crop * skin).sum(axis=(1, 2)) / max(float(skin.sum()), 1e-6), np.float64)
@@ -85,6 +87,7 @@ class _Reader:
         self.cells.append(np.asarray(np.moveaxis(means, 0, -1), np.float32))
         self.wide.append(_wide(frame))
         self.pixels.append(pixel_statistics(frame, self._last, box))
+        self.regions.append(region_means(frame, masks))
         self._last = frame
         if with_luma:
             self.lumas.append(frame.y)
@@ -133,7 +136,7 @@ def record(scene: Scene, folder: Path, artifact: Path | None = None) -> Path:
     Raises SourceError where the face is not found in every frame that is read.
     """
     return record_versions(
-        scene, folder, VERSIONS[scene.role], lambda name, finder: _filter(scene, name, artifact, finder)
+        scene, folder, VERSIONS[scene.role], lambda name, finder: filter_of(scene, name, artifact, finder)
     )
 
 
@@ -143,9 +146,11 @@ def record_versions(
     names: Sequence[str],
     make_filter: FilterMaker,
     calls: Sequence[str] = (PLANES,),
+    points: bool = True,
 ) -> Path:
     """The file of a scene's versions ``names``, made where it is not there yet; those that begin with "out"
-    come from ``make_filter``. Each is read after every one of the ``calls`` (`calls.after` names it).
+    come from ``make_filter``. Each is read after every one of the ``calls`` (`calls.after` names it),
+    without points of the head's motion if ``points`` says so.
 
     Raises SourceError where the face is not found in every frame that is read.
     """
@@ -153,7 +158,7 @@ def record_versions(
     if path.is_file():
         return path
     folder.mkdir(parents=True, exist_ok=True)
-    arrays = _arrays(scene, names, make_filter, calls)
+    arrays = _arrays(scene, names, make_filter, calls, points)
     part = path.with_name(f"part-{path.name}")
     np.savez_compressed(part, **arrays)  # type: ignore[arg-type]
     part.replace(path)
@@ -161,14 +166,14 @@ def record_versions(
 
 
 def _arrays(
-    scene: Scene, names: Sequence[str], make_filter: FilterMaker, calls: Sequence[str]
+    scene: Scene, names: Sequence[str], make_filter: FilterMaker, calls: Sequence[str], points: bool
 ) -> dict[str, npt.NDArray[np.generic]]:
     portrait = scene.portrait()
     video = render_video(np.random.default_rng(scene.seed), portrait, scene.settings, scene.size)
     readers = {after(name, call): _Reader() for name in names for call in calls}
     sent = {(name, call): Call(call, scene.size, FPS) for name in names for call in calls if call != PLANES}
-    followed = WITH_POINTS if scene.role in POINT_ROLES else ()
-    finder, dither, box = _SharedFinder(), Dither(key=scene.seed), None
+    followed = WITH_POINTS if points and scene.role in POINT_ROLES else ()
+    finder, regions, dither, box = _SharedFinder(), RegionMasks(), Dither(key=scene.seed), None
     first = round(SKIP_SECONDS * FPS)
     with ExitStack() as held:
         filters = {name: make_filter(name, finder) for name in names if name.startswith("out")}
@@ -184,6 +189,7 @@ def _arrays(
                 box = FaceBox(scene.size / 2, scene.size / 2, scene.size * 0.66)
             free = frame_of(drawn.pulse_free, seen.pts, seen.color) if set(names) - {"raw", "out"} else seen
             skin = skin_cells(drawn.skin, (box.cx, box.cy, box.size)) * np.float32(1 / 255)
+            masks = regions.of(seen, drawn.skin, box)
             for name in names:
                 if name in filters:
                     made = filters[name].process(free if name == "out_free" else seen).frame
@@ -195,11 +201,11 @@ def _arrays(
                     seen_there = made if call == PLANES else sent[name, call].through(made)
                     if index >= first:
                         reader = readers[after(name, call)]
-                        reader.read(seen_there, box, np.asarray(skin, np.float32), name in followed)
+                        reader.read(seen_there, box, np.asarray(skin, np.float32), masks, name in followed)
     return _packed(scene, video, readers, portrait.identity, first)
 
 
-def _filter(scene: Scene, name: str, folder: Path | None, finder: FaceFinder) -> VideoFilter:
+def filter_of(scene: Scene, name: str, folder: Path | None, finder: FaceFinder) -> VideoFilter:
     """The runtime's filter as `build_filter` makes it, but for the finder that it shares."""
     artifact = load_artifact(folder)
     settings = FilterSettings(
@@ -255,6 +261,7 @@ def _packed(
         arrays[f"{name}.face"] = even(reader.face)
         arrays[f"{name}.cells"] = even(reader.cells).astype(np.float32)
         arrays[f"{name}.wide"] = even(reader.wide).astype(np.float32)
+        arrays[f"{name}.regions"] = even(filled(reader.regions))
         arrays[f"{name}.pixels"] = np.stack(reader.pixels)[: len(bvp)]
         points = follow_points(reader.lumas) if reader.lumas else np.zeros((len(times), 0))
         arrays[f"{name}.points"] = (
