@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 from packaging.requirements import Requirement
 
@@ -171,6 +172,13 @@ def test_the_detector_finds_the_drawn_face_once(size: tuple[int, int]) -> None:
     assert (left + width / 2) / size[0] == pytest.approx(0.5, abs=0.05)
     assert (top + height / 2) / size[1] == pytest.approx(0.5, abs=0.1)
     assert scene.frame(3).seconds == pytest.approx(0.1)
+
+
+def test_each_frame_of_the_drawn_scene_is_work() -> None:
+    """A frame that is the last one again costs the filter nothing: it would be measured too fast."""
+    scene = DrawnScene(320, 240, 30.0)
+    for index in range(1, 33):
+        assert not np.array_equal(scene.frame(index).y, scene.frame(index - 1).y)
 
 
 def speed_of(fps: float, alone: float | None = None) -> Speed:

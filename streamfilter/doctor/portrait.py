@@ -31,7 +31,8 @@ class DrawnScene:
     def __init__(self, width: int, height: int, fps: float) -> None:
         self.width, self.height, self.fps = width, height, fps
         planes = _planes(_draw(width, height))
-        self._planes = [tuple(_shifted(plane, index) for plane in planes) for index in range(DRAWN)]
+        noise = np.random.default_rng(1)
+        self._planes = [_taken(planes, index, noise) for index in range(DRAWN)]
 
     def frame(self, index: int) -> Frame:
         """Frame ``index`` from 0 on; its capture time is ``index / fps``."""
@@ -43,6 +44,15 @@ class DrawnScene:
 def _sway(index: int) -> int:
     # Even, so that the halved chroma planes move by whole pixels too.
     return 2 * round(_SWAY / 2 * math.sin(2 * math.pi * index / DRAWN))
+
+
+def _taken(
+    planes: tuple[tuple[Plane, int], ...], index: int, noise: np.random.Generator
+) -> tuple[Plane, ...]:
+    """The scene's planes in frame ``index``, with noise: a picture that stands is no work for the filter."""
+    y, u, v = (_shifted(plane, index) for plane in planes)
+    moved = noise.integers(-1, 2, y.shape, np.int8)
+    return np.clip(y.astype(np.int16) + moved, 0, 255).astype(np.uint8), u, v
 
 
 def _shifted(plane: tuple[Plane, int], index: int) -> Plane:
