@@ -1,8 +1,8 @@
 """The filter of a video: find the faces, let the network propose an edit for each, write it into the planes.
 
 One :class:`FaceStream` holds all that belongs to one face: the network's state, the wanted pulse's clock,
-the masking noise. A face that the tracker loses while its skin is still there goes on being edited where it
-was; only when the skin has gone is it let go.
+the masking noise. A face that the tracker loses while its skin is still there goes on being edited, or
+covered, where it was; only when the skin has gone is it let go (places.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from functools import cache
+from functools import cache, partial
 
 import cv2
 import numpy as np
@@ -24,16 +24,17 @@ from streamfilter.composite import write_gain
 from streamfilter.config import NATURAL, FilterSettings
 from streamfilter.dither import Dither, draw_key
 from streamfilter.engine import Engine, State, open_engine
-from streamfilter.face.box import FaceBox, overlap
+from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import crop_rgb
 from streamfilter.face.finder import FaceFinder
 from streamfilter.frame import Frame
-from streamfilter.frame_filter import SETTLING
+from streamfilter.frame_filter import SETTLING, TOO_MANY
 from streamfilter.masking import Masking
 from streamfilter.masking import State as NoiseState
 from streamfilter.natural_pulse import NaturalPulse, draw_natural_pulse
+from streamfilter.places import Places, follow, unseen_for
 from streamfilter.shield import shield_box
-from streamfilter.skin import Tone, shows_skin, skin_tone
+from streamfilter.skin import Tone, skin_tone
 from streamfilter.skin_cells import oval, toward
 from streamfilter.workspace import PlanePool, Workspace
 
@@ -42,7 +43,6 @@ OpenEngine = Callable[[Artifact, str, int], Engine]
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
 STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
 TONE_SECONDS = 2.0  # in which the tone that is looked for beyond the face follows the face's
-_SAME_PLACE = 0.3  # overlap of a new face with one that is held: it is the same face
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,21 +50,23 @@ class FilteredFrame:
     """A frame that may leave: every face in it is edited, or covered by the shield.
 
     ``faces`` is how many were edited, ``shielded`` says why something is covered (None: nothing is).
-    ``boxes`` are those faces' by number, in the order of the tracker: known longest first.
+    ``boxes`` are those faces' by number, in the order of the tracker: known longest first. ``unseen``:
+    seconds since any face was last detected; 0 where there is none and none is held.
     """
 
     frame: Frame
     faces: int
     shielded: str | None
     boxes: Mapping[int, FaceBox] = field(default_factory=dict)
+    unseen: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class FaceStream:
     """All state of one face, between two frames. ``born`` and ``seconds`` are capture times.
 
-    ``tone`` is the skin's when it was first seen, ``look`` its tone now, ``phase`` the wanted pulse's,
-    ``natural`` the pulse drawn for this face (None: the network's own).
+    ``look`` is the skin's tone now, ``phase`` the wanted pulse's, ``natural`` the pulse drawn for this face
+    (None: the network's own).
     """
 
     box: FaceBox
@@ -73,7 +75,6 @@ class FaceStream:
     noise: NoiseState
     born: float
     seconds: float
-    tone: Tone | None
     look: Tone | None
     phase: float
     natural: NaturalPulse | None
@@ -127,6 +128,7 @@ class VideoFilter:
         self._work, self._planes = Workspace(), PlanePool()
         self._period = 1.0 / manifest.nominal_fps
         self._size = manifest.crop_size
+        self._places: Places = {}
         self._streams: Mapping[int, FaceStream] = {}
         self._strength = settings.strength
         self._seconds: float | None = None
@@ -142,32 +144,36 @@ class VideoFilter:
 
     def process(self, frame: Frame) -> FilteredFrame:
         """Edit one frame. Raises EngineError where the network fails: show the shield, then go on."""
-        boxes = {face.id: face.box for face in self._finder.find(frame)}
-        streams = self._with_held(frame, boxes)
+        found = self._finder.find(frame)
+        crop = partial(crop_rgb, frame, size=self._size, work=self._work)
+        # Known even where this frame fails: a face that the tracker does not find again is still held.
+        self._places, heirs = follow(self._places, found, frame.seconds, crop)
         # Until this frame is done there is no state to go on from: a step that fails has consumed it.
-        self._streams = {}
+        streams, self._streams = self._streams, {}
         self._strength = self._glided(frame.seconds)
         self._seconds = frame.seconds
         shielded, covered = None, []
         steps: dict[int, _Step] = {}
-        for number, (face, box) in enumerate(boxes.items()):
-            stream = streams.get(face) or self._start(box, frame.seconds)
+        for number, (face, place) in enumerate(self._places.items()):
             if number >= self._settings.max_faces:
-                covered.append(box)
-                shielded = "more faces than max_faces"
+                covered.append(place.box)
+                shielded = TOO_MANY
                 continue
-            steps[face] = self._step(frame, replace(stream, box=box))
+            known = streams.get(heirs.get(face, face))
+            stream = self._start(place.box, frame.seconds) if known is None else replace(known, box=place.box)
+            steps[face] = self._step(frame, stream)
             if frame.seconds - stream.born < self._settings.settle_seconds:
-                covered.append(box)
+                covered.append(place.box)
                 shielded = SETTLING
-        edited = self._written(frame, list(boxes.values()), list(steps.values()))
+        boxes = [place.box for place in self._places.values()]
+        edited = self._written(frame, boxes, list(steps.values()))
         for box in covered:
             edited = shield_box(edited, box)
-        following = {face: step.stream for face, step in steps.items()}
-        self._streams = following
+        self._streams = {face: step.stream for face, step in steps.items()}
         self._index += 1
-        edited_boxes = {face: stream.box for face, stream in following.items()}
-        return FilteredFrame(edited, len(following), shielded, edited_boxes)
+        edited_boxes = {face: stream.box for face, stream in self._streams.items()}
+        unseen = unseen_for(self._places, frame.seconds)
+        return FilteredFrame(edited, len(steps), shielded, edited_boxes, unseen)
 
     def close(self) -> None:
         """Free the engine."""
@@ -194,21 +200,6 @@ class VideoFilter:
         step = passed / STRENGTH_GLIDE
         return min(max(self._settings.strength, self._strength - step), self._strength + step)
 
-    def _with_held(self, frame: Frame, boxes: dict[int, FaceBox]) -> Mapping[int, FaceStream]:
-        """The streams by face; adds to ``boxes`` faces that the tracker gave up but whose skin is there."""
-        streams = dict(self._streams)
-        for face, stream in self._streams.items():
-            if face in boxes:
-                continue
-            heir = next((new for new, box in boxes.items() if overlap(box, stream.box) > _SAME_PLACE), None)
-            if heir is not None:
-                streams.setdefault(heir, stream)
-            elif stream.tone is not None and shows_skin(
-                crop_rgb(frame, stream.box, self._size, self._work), stream.tone
-            ):
-                boxes[face] = stream.box
-        return streams
-
     def _start(self, box: FaceBox, seconds: float) -> FaceStream:
         clock = self._clock.start(self._settings.target_bpm)
         born = seconds - self._period
@@ -220,7 +211,6 @@ class VideoFilter:
             self._masking.start(),
             seconds,
             born,
-            None,
             None,
             0.0,
             natural,
@@ -247,9 +237,8 @@ class VideoFilter:
         gain, state = self.engine.step(inputs, stream.engine)
         now = skin_tone(crop)
         look = toward(stream.look or now, now, 1.0 - math.exp(-step / TONE_SECONDS))
-        born, tone = stream.born, stream.tone or now
         following = FaceStream(
-            stream.box, state, clock, noise_state, born, seconds, tone, look, phase, stream.natural
+            stream.box, state, clock, noise_state, stream.born, seconds, look, phase, stream.natural
         )
         return _Step(crop, gain[0], following, natural)
 

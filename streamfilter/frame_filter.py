@@ -9,6 +9,7 @@ from streamfilter.frame import Frame
 
 FILTER_FAILED = "the filter failed"
 SETTLING = "settling"  # a new face is covered until its filter is sure
+TOO_MANY = "more faces than max_faces"
 
 
 class FilteredFrame(Protocol):

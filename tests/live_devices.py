@@ -150,11 +150,12 @@ class Edited:
     faces: int = 1
     shielded: str | None = None
     boxes: Mapping[int, FaceBox] = field(default_factory=dict)
+    unseen: float = 0.0
 
 
 @dataclass
 class PlainFilter:
-    """Inverts luma; ``faces`` 0 and ``fault`` are set by tests, ``before`` is called first."""
+    """Inverts luma; ``faces`` 0, ``unseen`` and ``fault`` are set by tests, ``before`` is called first."""
 
     faces: int = 1
     shielded: str | None = None
@@ -164,6 +165,7 @@ class PlainFilter:
     closed: bool = False
     bpm: float = 70.0
     strength: float = 1.0
+    unseen: float = 0.0
 
     def process(self, frame: Frame) -> Edited:
         self.before()
@@ -173,7 +175,8 @@ class PlainFilter:
         if not self.faces:
             return Edited(frame, 0)
         inverted = (251 - np.clip(frame.y, 16, 235)).astype(np.uint8)
-        return Edited(frame.with_planes(inverted, frame.u, frame.v), self.faces, self.shielded)
+        edited = frame.with_planes(inverted, frame.u, frame.v)
+        return Edited(edited, self.faces, self.shielded, unseen=self.unseen)
 
     def set_target(self, bpm: float) -> None:
         self.bpm = bpm

@@ -13,15 +13,24 @@ from streamfilter.errors import EngineError, UsageError
 from streamfilter.face.box import FaceBox
 from streamfilter.face.crop import crop_rgb
 from streamfilter.face.finder import FaceFinder
+from streamfilter.face.track import TrackedFace
 from streamfilter.face_filter import VideoFilter, build_filter
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import TOO_MANY
 from streamfilter.skin import shows_skin, skin_tone
 from tests.face_scene import Place, frame_of, scene
 
 
 def frames(places: list[Place], count: int, start: float = 0.0, width: int = 640) -> list[Frame]:
-    still = scene(places, width, 240)
-    return [frame_of(still, start + index / 30) for index in range(count)]
+    """Faces at rest before a camera, whose noise makes each frame another."""
+    still, rng = scene(places, width, 240), np.random.default_rng(count)
+    moments = [frame_of(still, start + index / 30) for index in range(count)]
+    return [with_noise(frame, rng) for frame in moments]
+
+
+def with_noise(frame: Frame, rng: np.random.Generator) -> Frame:
+    noise = rng.integers(-1, 2, frame.y.shape, np.int8).view(np.uint8)
+    return frame.with_planes(frame.y + noise, frame.u, frame.v)  # no level of a scene is at either end
 
 
 def make(artifact: Path, **changes: object) -> VideoFilter:
@@ -110,7 +119,7 @@ class BlindFrom(FaceFinder):
         super().__init__()
         self.blind_from = seconds
 
-    def find(self, frame: Frame) -> list:  # type: ignore[type-arg]
+    def find(self, frame: Frame) -> list[TrackedFace]:
         return [] if frame.seconds >= self.blind_from else super().find(frame)
 
 
@@ -128,6 +137,69 @@ def test_a_lost_face_is_edited_while_its_skin_is_there_and_let_go_after(tiny_art
         assert differs(result.frame, frame, LEFT)
     empty = frames([RIGHT], 1, start=1.0)[0]
     assert video.process(empty).faces == 0
+    video.close()
+
+
+class LosesOne(FaceFinder):
+    """The real finder, which does not see the face it knows least from a moment on."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__()
+        self.loses_from = seconds
+
+    def find(self, frame: Frame) -> list[TrackedFace]:
+        found = super().find(frame)
+        return found[:1] if frame.seconds >= self.loses_from else found
+
+
+def test_a_covered_face_that_is_lost_stays_covered_while_its_skin_is_there(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact, max_faces=1)
+    video._finder = LosesOne(0.1)
+    for frame in frames([LEFT, RIGHT], 60):
+        result = video.process(frame)
+        assert result.faces == 1 and result.shielded == TOO_MANY
+        assert sorted([covered(result.frame, place) for place in (LEFT, RIGHT)]) == [False, True]
+        assert all(differs(result.frame, frame, place) for place in (LEFT, RIGHT))
+    shown = LEFT if differs(result.frame, frame, LEFT) and not covered(result.frame, LEFT) else RIGHT
+    alone = video.process(frames([shown], 1, start=2.0)[0])
+    assert alone.faces == 1 and alone.shielded is None
+    video.close()
+
+
+def test_a_lost_face_is_held_over_a_fault_of_the_engine(
+    tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    video = make(tiny_artifact)
+    video._finder = BlindFrom(0.1)
+    given = frames([LEFT], 8)
+    for frame in given[:5]:
+        video.process(frame)
+    with monkeypatch.context() as patch:
+        patch.setattr(video.engine, "step", _fails)
+        with pytest.raises(EngineError):
+            video.process(given[5])
+    for frame in given[6:]:
+        result = video.process(frame)
+        assert result.faces == 1 and differs(result.frame, frame, LEFT)
+    video.close()
+
+
+def test_it_says_for_how_long_no_face_was_detected(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    video._finder = BlindFrom(1.0)
+    unseen = [video.process(frame).unseen for frame in frames([LEFT], 120)]
+    assert max(unseen[:30]) == 0.0  # looked for every 0.2 s, and found each time
+    np.testing.assert_allclose(unseen[30:], np.arange(1, 91) / 30, atol=1e-4)
+    assert video.process(frames([], 1, start=4.0)[0]).unseen == 0.0
+    video.close()
+
+
+def test_one_face_that_is_detected_is_enough(tiny_artifact: Path) -> None:
+    video = make(tiny_artifact)
+    video._finder = LosesOne(0.1)
+    for frame in frames([LEFT, RIGHT], 30):
+        result = video.process(frame)
+        assert result.faces == 2 and result.unseen == 0.0
     video.close()
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from streamfilter.frame import Frame
 from streamfilter.frame_filter import FILTER_FAILED
-from streamfilter.live.guard import NO_FACE, WORN_OUT, Cards, Guard, SafeFrame
+from streamfilter.live.guard import NO_FACE, UNSEEN, WORN_OUT, Cards, Guard, SafeFrame
 from streamfilter.live.outbox import Outbox
 from tests.live_devices import Edited, PlainFilter, live_frame
 
@@ -59,6 +59,15 @@ def test_what_cannot_be_the_edit_becomes_a_card(kind: str) -> None:
 def test_a_frame_in_which_no_face_was_edited_becomes_a_card() -> None:
     safe, _ = Guard(PlainFilter(faces=0), CARDS).process(coloured(1.0), 1.0)
     assert safe.card and is_card(safe.frame) and safe.reason == NO_FACE
+
+
+@pytest.mark.parametrize(
+    ("unseen", "card"), [(UNSEEN - 0.1, False), (UNSEEN + 0.1, True), (float("nan"), True)]
+)
+def test_a_face_that_was_not_detected_for_long_is_not_believed_to_be_there(unseen: float, card: bool) -> None:
+    safe, boxes = Guard(PlainFilter(unseen=unseen), CARDS).process(coloured(1.0), 1.0)
+    assert safe.card is card and is_card(safe.frame) is card and not boxes
+    assert safe.reason == (NO_FACE if card else None)
 
 
 @pytest.mark.parametrize("fault", [RuntimeError("x"), MemoryError(), OSError(5, "io"), AssertionError()])

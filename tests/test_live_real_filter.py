@@ -13,7 +13,7 @@ from streamfilter.config import FilterSettings
 from streamfilter.errors import EngineError
 from streamfilter.face_filter import VideoFilter, build_filter
 from streamfilter.frame import Frame
-from streamfilter.live.guard import NO_FACE, Guard
+from streamfilter.live.guard import NO_FACE, UNSEEN, Guard
 from streamfilter.live.ports import Picture
 from streamfilter.live.status import State
 from streamfilter.live.supervisor import Parts, Supervisor
@@ -107,9 +107,17 @@ def test_a_face_leaves_edited_or_not_at_all_through_faults_of_the_real_filter() 
     finder = simulation.real[0]._finder
     find = finder.find
     finder.find = lambda frame: []  # type: ignore[method-assign]
-    simulation.run(0.5)
+    lost = simulation.clock.seconds
+    simulation.run(UNSEEN - 0.2)
     assert simulation.supervisor.status().state is State.FILTERING
+    # It does not do so for ever: what looks like skin there could be a wall.
+    simulation.run(0.5)
+    assert simulation.supervisor.status().reason == NO_FACE
+    assert simulation.edits(lost + UNSEEN + 0.2) == 0
+    # Whoever is found again where the edit went on need not settle anew.
     finder.find = find  # type: ignore[method-assign]
+    simulation.run(0.4)
+    assert simulation.supervisor.status().state is State.FILTERING
 
     simulation.empty = True
     simulation.run(2.0)

@@ -17,9 +17,10 @@ from streamfilter.face.finder import FaceFinder
 from streamfilter.face.track import TrackedFace
 from streamfilter.face_filter import FilteredFrame
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import TOO_MANY
 from streamfilter.window.artifact import load_window_artifact
 from streamfilter.window.engine import WindowEngine
-from streamfilter.window.face_filter import FACE_LOST, TOO_MANY, WindowFilter, build_window_filter
+from streamfilter.window.face_filter import FACE_LOST, WindowFilter, build_window_filter
 from tests.face_scene import Place, frame_of, scene
 from tests.window_artifact import WINDOW, build_window_artifact
 

@@ -2,7 +2,7 @@
 
 Fail closed: what is not known to be edited becomes a card. That holds for every exception of the filter,
 for a result that cannot be the edit of its frame, and, stricter than for files, for a frame in which no face
-was edited: nobody's skin leaves because the detector missed it.
+was edited, or none has been detected for a while: nobody's skin leaves because the detector missed it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,10 @@ from streamfilter.live.ports import LIVE_TIME_BASE
 from streamfilter.shield import shield_frame
 
 NO_FACE = "no face in view"
+# Seconds without a detection after which the faces that are edited are only believed to be there. The tracker
+# follows one for 1.5 s of them, and who only looked away for a moment is found again in the next. After that,
+# what looks like the face's skin may be a wall, and the person anywhere in the picture.
+UNSEEN = 2.5
 WORN_OUT = 30  # failures in a row, a second at 30 fps: this filter will not recover by itself
 
 _SEAL = object()
@@ -46,10 +50,14 @@ class SafeFrame:
 
 
 class LiveResult(FilteredFrame, Protocol):
-    """What the live filter made of a frame, and the boxes of the edited faces by their number."""
+    """What the live filter made of a frame, the boxes of the edited faces by their number, and for how many
+    seconds (``unseen``) none of the faces has been detected."""
 
     @property
     def boxes(self) -> Mapping[int, FaceBox]: ...
+
+    @property
+    def unseen(self) -> float: ...
 
 
 class LiveFilter(FrameFilter, Protocol):
@@ -109,10 +117,11 @@ class Guard:
             check_result(result, frame)
             faces = int(result.faces)
             covered, boxes = result.shielded, result.boxes
+            seen = faces >= 1 and float(result.unseen) <= UNSEEN
         except Exception as error:  # noqa: BLE001  # any fault at all must end in a card, not in a raw frame
             return self._failed(error, arrived), {}
         self._failures = 0
-        if faces < 1:
+        if not seen:
             return self._cards.make(NO_FACE, arrived), {}
         return SafeFrame(result.frame, arrived, covered, False, _SEAL), boxes
 

@@ -23,6 +23,7 @@ from streamfilter.errors import EngineError, UsageError
 from streamfilter.face.finder import FaceFinder
 from streamfilter.face_filter import FilteredFrame
 from streamfilter.frame import Frame
+from streamfilter.frame_filter import TOO_MANY
 from streamfilter.shield import shield_box, shield_frame
 from streamfilter.skin_cells import oval
 from streamfilter.window.artifact import WindowArtifact, load_window_artifact
@@ -33,7 +34,6 @@ from streamfilter.window.moments import Moment, View, face_window
 from streamfilter.window.plan import WindowPlan, default_hop
 
 FACE_LOST = "no face in view"
-TOO_MANY = "more faces than max_faces"
 
 
 class WindowFilter:
