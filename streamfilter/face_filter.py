@@ -2,7 +2,8 @@
 
 One :class:`FaceStream` holds all that belongs to one face: the network's state, the wanted pulse's clock,
 the masking noise. A face that the tracker loses while its skin is still there goes on being edited, or
-covered, where it was; only when the skin has gone is it let go (places.py).
+covered, where it was; only when the skin has gone is it let go (places.py). A picture that comes again is
+shown as it was written (standing.py).
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from streamfilter.places import Places, follow, unseen_for
 from streamfilter.shield import shield_box
 from streamfilter.skin import Tone, skin_tone
 from streamfilter.skin_cells import oval, toward
+from streamfilter.standing import Standing
 from streamfilter.workspace import PlanePool, Workspace
 
 OpenEngine = Callable[[Artifact, str, int], Engine]
@@ -130,6 +132,8 @@ class VideoFilter:
         self._size = manifest.crop_size
         self._places: Places = {}
         self._streams: Mapping[int, FaceStream] = {}
+        self._standing = Standing()
+        self._made: FilteredFrame | None = None
         self._strength = settings.strength
         self._seconds: float | None = None
         self._index = 0
@@ -144,6 +148,17 @@ class VideoFilter:
 
     def process(self, frame: Frame) -> FilteredFrame:
         """Edit one frame. Raises EngineError where the network fails: show the shield, then go on."""
+        made, self._made = self._made, None
+        if self._standing.again(frame) and made is not None:
+            # Nothing steps: the next other frame steps by all the time since this picture came first.
+            shown = frame.with_planes(made.frame.y, made.frame.u, made.frame.v)
+            made = replace(made, frame=shown, unseen=unseen_for(self._places, frame.seconds))
+        else:
+            made = self._filtered(frame)
+        self._made = made
+        return made
+
+    def _filtered(self, frame: Frame) -> FilteredFrame:
         found = self._finder.find(frame)
         crop = partial(crop_rgb, frame, size=self._size, work=self._work)
         # Known even where this frame fails: a face that the tracker does not find again is still held.
