@@ -201,6 +201,21 @@ def test_two_faces_are_edited_and_a_third_is_covered(artifact: Path) -> None:
     assert all(covered)
 
 
+class LosesOne(FaceFinder):
+    """The real finder, which does not see the face it knows least from a frame on."""
+
+    def find(self, frame: Frame) -> list[TrackedFace]:
+        found = super().find(frame)
+        return found[:1] if frame.pts >= 10 else found
+
+
+def test_a_covered_face_that_is_lost_stays_covered_while_its_skin_is_there(artifact: Path) -> None:
+    results = whole(make(artifact, finder=LosesOne(), max_faces=1), clip(30, (FACE, SECOND), width=400))
+    for result in results:
+        assert (result.faces, result.shielded) == (1, TOO_MANY)
+        assert np.ptp(result.frame.y[90:110, 290:310]) == 0 or np.ptp(result.frame.y[CORE]) == 0
+
+
 class Blind(FaceFinder):
     """The real finder, but for the frames in which it sees nothing."""
 
