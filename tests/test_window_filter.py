@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -283,6 +284,18 @@ def test_no_thresholds_come_twice_when_the_filter_begins_anew(grey: Path) -> Non
     first, second = pictures
     assert np.ptp(first[0]) == 1  # a grey between two levels
     assert not any(np.array_equal(*pair) for pair in zip(first, second, strict=True))
+
+
+def test_a_frame_that_comes_twice_leaves_twice_as_it_was_written(artifact: Path) -> None:
+    """Written by two draws of thresholds it would tell where the edit lies."""
+    single = clip(24, noise=2)
+    frames = [replace(frame, pts=2 * frame.pts + again) for frame in single for again in (0, 1)]
+    results = whole(make(artifact, beyond_face=True), frames)
+    for first, second, following in zip(results[::2], results[1::2], results[2::2], strict=False):
+        for one, other in ((first.frame.y, second.frame.y), (first.frame.v, second.frame.v)):
+            np.testing.assert_array_equal(one, other)
+        assert second.frame.pts == first.frame.pts + 1 and second.faces == 1
+        assert not np.array_equal(second.frame.y[CORE], following.frame.y[CORE])
 
 
 @pytest.mark.parametrize(

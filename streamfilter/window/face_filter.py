@@ -26,6 +26,7 @@ from streamfilter.frame import Frame
 from streamfilter.frame_filter import TOO_MANY
 from streamfilter.shield import shield_box, shield_frame
 from streamfilter.skin_cells import oval
+from streamfilter.standing import Standing
 from streamfilter.window.artifact import WindowArtifact, load_window_artifact
 from streamfilter.window.composite import paste_face
 from streamfilter.window.engine import WindowEngine
@@ -70,6 +71,8 @@ class WindowFilter:
         self._faces = Faces(self._clock, self._finder, self._artifact.manifest.crop_size, most)
         self._moments: deque[Moment] = deque(maxlen=self.plan.window)
         self._body_state: BodyState | None = None
+        self._standing = Standing()
+        self._made: tuple[Frame, object] | None = None  # as the last frame was written, for which faces
         self._seen = 0
         self._left = 0
         self._last_face: int | None = None  # number of the last frame that left with a face
@@ -149,13 +152,19 @@ class WindowFilter:
         index, self._left = self._left, self._left + 1
         self._longest = max(self._longest, self._moments[-1].seconds - moment.seconds)
         if not moment.views and not moment.covered:
-            self._body_state = None
+            self._body_state = self._made = None
             if self._near_a_face(index):
                 return FilteredFrame(shield_frame(frame, FACE_LOST), 0, FACE_LOST)
             return FilteredFrame(frame, 0, None)
         self._last_face = index
-        edited = self._written(frame, moment)
         boxes = {name: view.box for name, view in moment.views.items()}
+        made, self._made = self._made, None
+        faces = set(boxes), len(moment.covered)
+        if self._standing.again(frame) and made is not None and made[1] == faces:
+            edited = frame.with_planes(made[0].y, made[0].u, made[0].v)
+        else:
+            edited = self._written(frame, moment)
+        self._made = edited, faces
         return FilteredFrame(edited, len(boxes), TOO_MANY if moment.covered else None, boxes)
 
     def _near_a_face(self, index: int) -> bool:
