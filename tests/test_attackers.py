@@ -22,6 +22,7 @@ from model.attackers.inverse import band_stopped, identified_response, invert, k
 from model.attackers.layout import ALL, Recording, Version, load
 from model.attackers.learned import folds_of, learned
 from model.attackers.nets import Fit
+from model.attackers.off_skin import off_skin
 from model.attackers.points import follow_points, motion_pulse
 from model.attackers.reading import can_be_found
 from model.attackers.record import record
@@ -333,6 +334,7 @@ def test_the_report_tells_what_was_missed(
         },
         "beyond": {},
         "differencing": differencing(removed),
+        "off_skin": off_skin(removed),
     }
     page = write(tmp_path, meta, figures).read_text()
     assert "| notch | no more often than without a pulse |" in page

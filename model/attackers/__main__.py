@@ -22,6 +22,7 @@ from model.attackers.gather import COUNTS, QUICK, all_scenes, gather
 from model.attackers.layout import Recording, load
 from model.attackers.learned import learned
 from model.attackers.nets import Fit
+from model.attackers.off_skin import off_skin
 from model.attackers.record import recordings_mark
 from model.attackers.report import write
 from model.attackers.scenes import SECONDS, Role, Scene
@@ -114,6 +115,7 @@ def attack(options: argparse.Namespace, command: str) -> int:
         "inverse": lambda: inverse(by_role["test"], by_role["train"], direction),
         "beside": lambda: beside(by_role["test"], by_role["heave"]),
         "differencing": lambda: differencing(by_role["test"]),
+        "off_skin": lambda: off_skin(by_role["test"]),
     }
     if subjects >= _LEAST_SUBJECTS:
         attacks["detector"] = lambda: detector(both, effort.folds, effort.seeds)

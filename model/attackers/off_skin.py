@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -22,6 +22,7 @@ from model.attackers.beside import explained_away
 from model.attackers.calls import CALLS, PLANES, after, call_names
 from model.attackers.gather import gather_with
 from model.attackers.layout import Recording, Version, load
+from model.attackers.off_skin_report import section
 from model.attackers.reading import APART_BPM, Tally, can_be_found, rate_of
 from model.attackers.record import filter_of, record_versions, recordings_mark
 from model.attackers.regions import REGIONS
@@ -128,7 +129,6 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=SECONDS, help="read of each, default %(default)g")
     parser.add_argument("--codecs", default=PLANES, help=f"of {PLANES}, {', '.join(CALLS)}: %(default)s")
     parser.add_argument("--jobs", type=int, default=2, help="processes")
-    parser.add_argument("--readers", action="store_true", help="each reader's figures too")
     options = parser.parse_args(arguments)
     if options.scenes < 1 or options.jobs < 1:
         parser.error("give 1 scene and 1 job or more")
@@ -153,30 +153,8 @@ def attack(options: argparse.Namespace, command: str) -> int:
     for call in calls:
         names = [after(name, call) for kind in KINDS for name in kind]
         recordings = [load(one, cache, names) for one in scenes if one.key() not in refused]
-        print("\n".join(lines(off_skin(recordings, call), call, options.readers)))
+        print(f"\n{section(off_skin(recordings, call), call)}")
     return 0
-
-
-def lines(figures: Mapping[str, Any], call: str, readers: bool) -> list[str]:
-    """The figures as text, an attack a line; ``readers``: each reader's below."""
-    out = [f"after {call}" if call != PLANES else "planes as they leave the filter"]
-    for name, entry in figures.items():
-        if not entry["clips"]:
-            out.append(f"{name:30} no clip")
-            continue
-        word = "" if name.endswith("raw") else "  met" if entry["met"] else "  MISSED"
-        out.append(
-            f"{name:30} {entry['clips']:3} clips  {_figures(entry, entry['found'], entry['chance'])}{word}"
-        )
-        for reader, one in entry["readers"].items() if readers else ():
-            found = _figures(one, one["found"]["value"], one["chance"]["value"])
-            out.append(f"    {reader:30}  {'':4}  {found}")
-    return out
-
-
-def _figures(entry: Mapping[str, Any], found: float, chance: float) -> str:
-    value, low, high = (100.0 * entry["gain"][key] for key in ("value", "low", "high"))
-    return f"{100 * found:3.0f} % chance {100 * chance:3.0f} %  gain {value:5.1f} ({low:.1f} to {high:.1f})"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from model.attackers import off_skin_report
 from model.attackers.plots import Bar, draw_gains
 from streamfilter.artifact import write_whole
 
@@ -51,7 +52,7 @@ def write(out: Path, meta: Figures, figures: Figures) -> Path:
         parts += [_learned(figures["learned"]), _detector(figures["detector"])]
     else:
         parts.append("Learned attackers and detector: not run, there are too few faces.")
-    parts.append(_differencing(figures["differencing"]))
+    parts += [_differencing(figures["differencing"]), off_skin_report.section(figures["off_skin"])]
     write_whole(out / "README.md", "\n\n".join(parts) + "\n")
     return out / "README.md"
 
@@ -79,6 +80,7 @@ def _bars(figures: Figures) -> str:
         for name, entry in figures["inverse"].items()
         if name in ("known", "identified")
     }
+    readings |= off_skin_report.bars(figures["off_skin"])
     for name, entry in readings.items():
         if entry.get("clips"):
             gain = _interval(entry["gain"], 100, " points")
@@ -239,7 +241,7 @@ def _differencing(tables: Figures) -> str:
 
 def _gain_bars(figures: Figures) -> Sequence[Bar]:
     bars: list[Bar] = []
-    for attack in ("notch", "inverse", "beside"):
+    for attack in ("notch", "inverse", "beside", "off_skin"):
         for name, entry in figures[attack].items():
             if "gain" in entry and entry.get("clips"):
                 control = name.startswith("control") or name.endswith("raw")
