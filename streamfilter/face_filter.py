@@ -35,8 +35,8 @@ from streamfilter.masking import State as NoiseState
 from streamfilter.natural_pulse import NaturalPulse, draw_natural_pulse
 from streamfilter.places import Places, follow, unseen_for
 from streamfilter.shield import shield_box
-from streamfilter.skin import Tone, skin_tone
-from streamfilter.skin_cells import oval, toward
+from streamfilter.skin import Crop, Tone
+from streamfilter.skin_cells import oval
 from streamfilter.standing import Standing
 from streamfilter.workspace import PlanePool, Workspace
 
@@ -44,7 +44,6 @@ OpenEngine = Callable[[Artifact, str, int], Engine]
 
 LONGEST_STEP = 0.2  # seconds; after a longer gap the network is told of this much
 STRENGTH_GLIDE = 1.0  # seconds from no pulse to the full one
-TONE_SECONDS = 2.0  # in which the tone that is looked for beyond the face follows the face's
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +66,7 @@ class FilteredFrame:
 class FaceStream:
     """All state of one face, between two frames. ``born`` and ``seconds`` are capture times.
 
-    ``look`` is the skin's tone now, ``phase`` the wanted pulse's, ``natural`` the pulse drawn for this face
-    (None: the network's own).
+    ``phase`` is the wanted pulse's, ``natural`` the pulse drawn for this face (None: the network's own).
     """
 
     box: FaceBox
@@ -77,17 +75,17 @@ class FaceStream:
     noise: NoiseState
     born: float
     seconds: float
-    look: Tone | None
     phase: float
     natural: NaturalPulse | None
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """What the network proposes for a face: its crop and gain (3, S, S), the stream after it, and the mean
-    change (3,) of a natural pulse now (None: the pulse is the network's own)."""
+    """What the network proposes for a face: its crop and gain (3, S, S), its skin's tone, the stream after
+    it, and the mean change (3,) of a natural pulse now (None: the pulse is the network's own)."""
 
     crop: npt.NDArray[np.float32]
+    tone: Tone
     gain: npt.NDArray[np.float32]
     stream: FaceStream
     natural: npt.NDArray[np.float32] | None
@@ -96,8 +94,9 @@ class _Step:
         """The face as the skin beyond it needs to know it: the gain is the mean over its oval."""
         weighted = self.crop * _inside(self.crop.shape[-1])
         mean = (self.gain * weighted).sum(axis=(1, 2)) / np.maximum(weighted.sum(axis=(1, 2)), 1e-6)
-        look = self.stream.look or skin_tone(self.crop)
-        return Wearer(self.stream.box, look, self.stream.phase, np.asarray(mean, np.float32), self.natural)
+        return Wearer(
+            self.stream.box, self.tone, self.stream.phase, np.asarray(mean, np.float32), self.natural
+        )
 
 
 class VideoFilter:
@@ -160,7 +159,7 @@ class VideoFilter:
 
     def _filtered(self, frame: Frame) -> FilteredFrame:
         found = self._finder.find(frame)
-        crop = partial(crop_rgb, frame, size=self._size, work=self._work)
+        crop = cache(partial(crop_rgb, frame, size=self._size, work=self._work))
         # Known even where this frame fails: a face that the tracker does not find again is still held.
         self._places, heirs = follow(self._places, found, frame.seconds, crop)
         # Until this frame is done there is no state to go on from: a step that fails has consumed it.
@@ -176,7 +175,7 @@ class VideoFilter:
                 continue
             known = streams.get(heirs.get(face, face))
             stream = self._start(place.box, frame.seconds) if known is None else replace(known, box=place.box)
-            steps[face] = self._step(frame, stream)
+            steps[face] = self._step(frame.seconds, stream, crop(place.box), place.tone)
             if frame.seconds - stream.born < self._settings.settle_seconds:
                 covered.append(place.box)
                 shielded = SETTLING
@@ -226,15 +225,12 @@ class VideoFilter:
             self._masking.start(),
             seconds,
             born,
-            None,
             0.0,
             natural,
         )
 
-    def _step(self, source: Frame, stream: FaceStream) -> _Step:
-        seconds = source.seconds
+    def _step(self, seconds: float, stream: FaceStream, crop: Crop, tone: Tone) -> _Step:
         step = min(max(seconds - stream.seconds, 1e-3), LONGEST_STEP)
-        crop = crop_rgb(source, stream.box, self._size, self._work)
         phase, clock = self._clock.advance(stream.clock, seconds, self._settings.target_bpm)
         noise, noise_state = self._masking.step(stream.noise, step)
         strength, natural = self._strength, None
@@ -250,12 +246,10 @@ class VideoFilter:
             contract.MASKING: noise[None],
         }
         gain, state = self.engine.step(inputs, stream.engine)
-        now = skin_tone(crop)
-        look = toward(stream.look or now, now, 1.0 - math.exp(-step / TONE_SECONDS))
         following = FaceStream(
-            stream.box, state, clock, noise_state, stream.born, seconds, look, phase, stream.natural
+            stream.box, state, clock, noise_state, stream.born, seconds, phase, stream.natural
         )
-        return _Step(crop, gain[0], following, natural)
+        return _Step(crop, tone, gain[0], following, natural)
 
 
 def build_filter(settings: FilterSettings, opened: OpenEngine = open_engine) -> VideoFilter:

@@ -8,13 +8,17 @@ detected again before long (live/guard.py).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from streamfilter.face.box import FaceBox, overlap
 from streamfilter.face.track import TrackedFace
 from streamfilter.skin import Crop, Tone, shows_skin, skin_tone
+from streamfilter.skin_cells import toward
 
+TONE_SECONDS = 2.0  # in which a place's tone follows its face's: light and white balance change
+_LONGEST_STEP = 0.2  # seconds of that at once
 _SAME_PLACE = 0.3  # overlap of a new face with one that is held: it is the same face
 
 Places = Mapping[int, "Place"]  # by the tracker's number of the face
@@ -22,7 +26,8 @@ Places = Mapping[int, "Place"]  # by the tracker's number of the face
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """``tone``: of the face's skin in its first frame. ``seen``: capture time (s) of its last detection."""
+    """``tone``: of the face's skin, as it was while it was detected. ``seen``: capture time (s) of its last
+    detection."""
 
     box: FaceBox
     tone: Tone
@@ -49,12 +54,19 @@ def follow(
                 held[face] = place
         elif heir not in before:
             heirs.setdefault(heir, face)
-    now: dict[int, Place] = {}
-    for one in faces:
-        known = before.get(heirs.get(one.id, one.id))
-        tone = skin_tone(crop(one.box)) if known is None else known.tone
-        now[one.id] = Place(one.box, tone, seconds - one.lost_for)
+    now = {one.id: _place(one, before.get(heirs.get(one.id, one.id)), seconds, crop) for one in faces}
     return {**now, **held}, heirs
+
+
+def _place(face: TrackedFace, known: Place | None, seconds: float, crop: Callable[[FaceBox], Crop]) -> Place:
+    seen = seconds - face.lost_for
+    if known is not None and face.lost_for > 0.0:
+        return Place(face.box, known.tone, seen)
+    tone = skin_tone(crop(face.box))
+    if known is not None:
+        step = min(max(seen - known.seen, 0.0), _LONGEST_STEP)
+        tone = toward(known.tone, tone, 1.0 - math.exp(-step / TONE_SECONDS))
+    return Place(face.box, tone, seen)
 
 
 def unseen_for(places: Places, seconds: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 from streamfilter.clock import ClockState, PulseClock
 from streamfilter.face.crop import crop_rgb
@@ -37,7 +37,7 @@ class Faces:
     def look(self, frame: Frame, bpm: float) -> Moment:
         """The frame with the faces in it, whose wanted pulse goes on at ``bpm``. Raises EngineError."""
         moment = Moment(frame, frame.seconds)
-        crop_of = partial(crop_rgb, frame, size=self._size)
+        crop_of = cache(partial(crop_rgb, frame, size=self._size))
         self._places, heirs = follow(self._places, self._finder.find(frame), frame.seconds, crop_of)
         following: dict[int, _Known] = {}
         for number, (face, place) in enumerate(self._places.items()):
