@@ -58,7 +58,8 @@ def version(
     hair = (
         0.4 * SKIN * (1 + (0.0 if off_skin is None else off_skin) + 3e-4 * rng.standard_normal((LENGTH, 3)))
     )
-    regions = np.stack([face, hair, np.full((LENGTH, 3), np.nan)], axis=1)
+    nothing = np.full((LENGTH, 3), np.nan)
+    regions = np.stack([face, hair, nothing, nothing], axis=1)
     return Version(face, cells, wide.astype(np.float32), pixels.astype(np.float32), points, regions)
 
 

@@ -15,7 +15,7 @@ from model.attackers.layout import Recording
 from model.attackers.off_skin import main, nulled, off_skin, readable_scenes
 from model.attackers.off_skin_report import bars, section
 from model.attackers.reading import APART_BPM
-from model.attackers.regions import LEAST, RegionMasks, eroded, filled, region_means
+from model.attackers.regions import LEAST, RegionMasks, RegionTraces, eroded, filled
 from model.attackers.scenes import FPS
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import ColorSpec, Frame
@@ -95,10 +95,16 @@ def test_nulling_leaves_the_true_pulse_and_takes_the_shown_one() -> None:
     assert abs(heart_rate(rest[:, 1], FPS) - 60.0) < 1.0
 
 
-def frame(luma: npt.NDArray[np.floating] | float, u: float = 110.0) -> Frame:
+def frame(luma: npt.NDArray[np.floating] | float, u: npt.NDArray[np.floating] | float = 110.0) -> Frame:
     y = np.broadcast_to(np.asarray(luma, np.float32), (120, 120)).astype(np.uint8)
-    half = np.ones((60, 60), np.uint8)
-    return Frame(y, (half * u).astype(np.uint8), half * np.uint8(140), 0, Fraction(1, 30), ColorSpec())
+    half = np.broadcast_to(np.asarray(u, np.float32), (60, 60)).astype(np.uint8)
+    return Frame(y, half, np.full((60, 60), 140, np.uint8), 0, Fraction(1, 30), ColorSpec())
+
+
+def head(shift: int = 0) -> npt.NDArray[np.float32]:
+    skin = np.zeros((120, 120), np.float32)
+    skin[30:100, 40:80] = 1.0
+    return np.roll(skin, shift, axis=1)
 
 
 def test_a_mask_loses_its_edge_and_nothing_where_the_picture_ends() -> None:
@@ -110,40 +116,53 @@ def test_a_mask_loses_its_edge_and_nothing_where_the_picture_ends() -> None:
 
 
 def test_regions_are_sure_skin_in_the_oval_and_bright_non_skin_in_and_out_of_the_box() -> None:
-    skin = np.zeros((120, 120), np.float32)
-    skin[30:100, 40:80] = 1.0
+    skin = head()
     skin[28:30] = 0.5  # neither
-    luma = np.full((120, 120), 120.0, np.float32)
+    luma, u = np.full((120, 120), 120.0), np.full((60, 60), 110.0)
     luma[:, 100:] = 10.0
-    face, inside, beyond = RegionMasks().of(frame(luma), skin, BOX)
+    u[:, :10] = 150.0  # a wall of another tone
+    face, inside, beyond, toned = RegionMasks().of(frame(luma, u), skin, BOX)
     assert face[60, 60] and not face[60, 41] and not face[98, 42]
     assert inside[60, 25] and not inside[60, 39] and not inside[28, 60] and not inside[60, 102]
-    assert beyond[5, 60] and not beyond[5, 110] and not beyond[60, 60]
+    assert beyond[5, 60] and beyond[5, 5] and not beyond[5, 110] and not beyond[60, 60]
+    assert toned[5, 60] and not toned[5, 5]
     assert not (face & inside).any() and not (inside & beyond).any()
 
 
 def test_masks_follow_the_head_and_noise_moves_no_pixel_in_or_out() -> None:
     masks, rng = RegionMasks(), np.random.default_rng(0)
-    skin = np.zeros((120, 120), np.float32)
-    skin[30:100, 40:80] = 1.0
-    seen = [masks.of(frame(40 + 4 * rng.standard_normal((120, 120))), skin, BOX)[1] for _ in range(20)]
+    seen = [masks.of(frame(45 + 4 * rng.standard_normal((120, 120))), head(), BOX)[1] for _ in range(20)]
     assert all((one == seen[0]).all() for one in seen)
-    moved = masks.of(frame(40.0), np.roll(skin, 10, axis=1), BOX)[1]
+    moved = masks.of(frame(45.0), head(10), BOX)[1]
     assert moved[60, 45] and not moved[60, 84]
 
 
 def test_means_are_of_the_mask_alone_and_too_small_a_region_has_none() -> None:
-    luma = np.full((120, 120), 60.0, np.float32)
+    luma = np.full((120, 120), 60.0)
     luma[:60] = 180.0
     top, few = np.zeros((120, 120), bool), np.zeros((120, 120), bool)
     top[:60], few[: LEAST // 20, :10] = True, True
-    means = region_means(frame(luma), [top, ~top, few])
+    means = RegionTraces().read(frame(luma), [top, ~top, few, few])
     assert means[0, 1] > 2.0 * means[1, 1]
     assert np.isnan(means[2]).all()
 
 
+def test_a_trace_tells_the_light_and_not_what_comes_into_the_mask_or_goes() -> None:
+    rng, traces = np.random.default_rng(1), RegionTraces()
+    luma = np.full((120, 120), 60.0)
+    luma[:, 60:] = 180.0
+    seen = []
+    for t in range(60):
+        mask = np.zeros((120, 120), bool)
+        mask[:, 20 : int(rng.integers(60, 80))] = True  # its plain mean goes from 60 to 100 and back
+        seen.append(traces.read(frame(luma + 4.0 * (t >= 30)), [mask] * 4)[0, 1])
+    green = np.array(seen) * 255 * 219 / 255
+    assert np.abs(np.diff(green)).max() == pytest.approx(4.0, abs=0.6)
+    assert np.abs(np.delete(np.diff(green), 29)).max() < 0.6
+
+
 def test_a_region_gone_for_a_moment_keeps_its_colour_and_one_gone_for_long_is_none() -> None:
-    trace: list[Array64] = [np.full((3, 3), 0.1 * (t + 1)) for t in range(40)]
+    trace: list[Array64] = [np.full((4, 3), 0.1 * (t + 1)) for t in range(40)]
     trace[5][1], trace[0][2] = np.nan, np.nan
     for t in range(10, 20):
         trace[t][0] = np.nan

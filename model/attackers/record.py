@@ -20,7 +20,7 @@ import numpy.typing as npt
 from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
-from model.attackers.regions import Mask, RegionMasks, filled, region_means
+from model.attackers.regions import Mask, RegionMasks, RegionTraces, filled
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
 from model.code_mark import code_mark
 from model.data.video import Video, VideoFrame, frame_of, render_video
@@ -76,6 +76,7 @@ class _Reader:
         self.regions: list[Array64] = []
         self.lumas: list[npt.NDArray[np.uint8]] = []
         self._last: Frame | None = None
+        self._traces = RegionTraces()
 
     def read(self, frame: Frame, box: FaceBox, skin: Array32, masks: list[Mask], with_luma: bool) -> None:
         crop = crop_rgb(frame, box)
@@ -87,7 +88,7 @@ class _Reader:
         self.cells.append(np.asarray(np.moveaxis(means, 0, -1), np.float32))
         self.wide.append(_wide(frame))
         self.pixels.append(pixel_statistics(frame, self._last, box))
-        self.regions.append(region_means(frame, masks))
+        self.regions.append(self._traces.read(frame, masks))
         self._last = frame
         if with_luma:
             self.lumas.append(frame.y)

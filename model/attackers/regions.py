@@ -19,32 +19,49 @@ Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
-REGIONS = ("skin", "in the box", "outside")  # the last two: of what is no skin
+REGIONS = ("skin", "in the box", "outside", "outside, skin-toned")  # but for the first, of what is no skin
 SURE_SKIN, SURE_OTHER = 0.9, 0.02  # the mask's share
 EDGE = 2  # pixels from an edge that do not count: resampling mixes what lies on its two sides
 DARK = 25.0  # grey levels of 255: below, a pixel carries no colour to speak of
+TONE = 0.2  # log ratios to green within which a colour passes for the face's: about what the filter goes by
 LEAST = 100  # pixels; fewer are no region
 OVAL = (0.275, 0.36)  # half axes over the box's size: within the face
 BOX = 0.45  # half side over the box's size: within the crop
-_SLOW = 0.1  # of a new frame in the mean that tells dark from bright, so that noise moves no pixel in or out
+PULL = 0.01  # of the way to its mean that a region's level goes in a frame: slow beside a pulse
+_SLOW = 0.1  # of a new frame in the picture that is looked at for light and tone: noise moves no pixel
 
 
 class RegionMasks:
     """The masks of one scene's frames, which follow its head."""
 
     def __init__(self) -> None:
-        self._mean: Array32 | None = None
+        self._planes: list[Array32] | None = None
 
     def of(self, frame: Frame, skin: Array32, box: FaceBox) -> list[Mask]:
         """The `REGIONS` of a frame: (H, W) each, from the skin mask (H, W) 0..1 of its pixels."""
-        luma = frame.y.astype(np.float32)
-        self._mean = luma if self._mean is None else self._mean + np.float32(_SLOW) * (luma - self._mean)
-        rows, columns = np.ogrid[: luma.shape[0], : luma.shape[1]]
+        now = [plane.astype(np.float32) for plane in (frame.y, frame.u, frame.v)]
+        if self._planes is not None:
+            now = [old + np.float32(_SLOW) * (new - old) for old, new in zip(self._planes, now, strict=True)]
+        self._planes = now
+        rows, columns = np.ogrid[: skin.shape[0], : skin.shape[1]]
         x, y = (columns + 0.5 - box.cx) / box.size, (rows + 0.5 - box.cy) / box.size
-        in_oval = np.hypot(x / OVAL[0], y / OVAL[1]) < 1.0
+        face = eroded((skin > SURE_SKIN) & (np.hypot(x / OVAL[0], y / OVAL[1]) < 1.0))
         in_box = np.maximum(np.abs(x), np.abs(y)) < BOX
-        other = (skin < SURE_OTHER) & (self._mean > DARK)
-        return [eroded(one) for one in ((skin > SURE_SKIN) & in_oval, other & in_box, other & ~in_box)]
+        other = (skin < SURE_OTHER) & (now[0] > DARK)
+        outside = eroded(other & ~in_box)
+        return [face, eroded(other & in_box), outside, outside & _toned(now, frame, face)]
+
+
+def _toned(planes: list[Array32], frame: Frame, face: Mask) -> Mask:
+    """(H, W): where the colour, blurred, passes for that of ``face``; nowhere where that is empty."""
+    if not face.any():
+        return np.zeros_like(face)
+    matrix, offset = yuv_to_rgb_matrix(frame.color)
+    yuv = np.dstack([cv2.blur(cv2.resize(one, face.shape[::-1]), (5, 5)) for one in planes])
+    rgb = np.maximum(cv2.transform(yuv, np.column_stack([matrix, offset]).astype(np.float32)), 1e-3)
+    ratios = np.log(rgb[..., ::2] / rgb[..., 1:2])
+    away = np.linalg.norm(ratios - ratios[face].mean(axis=0), axis=-1)
+    return np.asarray(away < TONE)
 
 
 def eroded(mask: Mask, edge: int = EDGE) -> Mask:
@@ -53,21 +70,45 @@ def eroded(mask: Mask, edge: int = EDGE) -> Mask:
     return np.asarray(cv2.erode(mask.astype(np.uint8), kernel) > 0)
 
 
-def region_means(frame: Frame, masks: list[Mask]) -> Array64:
-    """Mean R, G, B 0..1 (3, 3) of each mask, a region a row; NaN where a region is smaller than `LEAST`."""
-    matrix, offset = yuv_to_rgb_matrix(frame.color)
-    out = np.full((len(masks), 3), np.nan)
-    for row, mask in zip(out, masks, strict=True):
-        height, width = (side // 2 * 2 for side in mask.shape)
-        half = mask[:height, :width].reshape(height // 2, 2, width // 2, 2).all(axis=(1, 3))
-        if mask.sum() >= LEAST and half.sum() >= LEAST // 8:
-            u, v = (plane[: height // 2, : width // 2][half].mean() for plane in (frame.u, frame.v))
-            row[:] = np.maximum(matrix @ np.array([frame.y[mask].mean(), u, v]) + offset, 1e-3)
-    return out
+class RegionTraces:
+    """Mean colours of a scene's regions, frame after frame, of one of its versions.
+
+    A mean is carried on by the change of those pixels that are in the mask before and after: one that comes
+    in or goes would change it by more than any pulse does.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[Frame, list[Mask]] | None = None
+        self._levels = np.full((len(REGIONS), 3), np.nan)
+
+    def read(self, frame: Frame, masks: list[Mask]) -> Array64:
+        """Mean R, G, B (4, 3), 0..1, a region a row; NaN where a region is smaller than `LEAST`."""
+        means = np.stack([_mean(frame, mask) for mask in masks])
+        levels = self._levels
+        if self._last is not None:
+            before, earlier = self._last
+            both = [mask & other for mask, other in zip(masks, earlier, strict=True)]
+            levels = levels + np.nan_to_num([_mean(frame, mask) - _mean(before, mask) for mask in both])
+            levels = levels + PULL * np.nan_to_num(means - levels)
+        self._levels = np.where(np.isnan(levels), means, levels)
+        self._last = (frame, masks)
+        matrix, offset = yuv_to_rgb_matrix(frame.color)
+        rgb = np.maximum(self._levels @ matrix.T + offset, 1e-3)
+        return np.where(np.isnan(means), np.nan, rgb)
+
+
+def _mean(frame: Frame, mask: Mask) -> Array64:
+    """Mean Y, U, V (3,) of a mask; NaN where it is smaller than `LEAST`."""
+    height, width = (side // 2 * 2 for side in mask.shape)
+    half = mask[:height, :width].reshape(height // 2, 2, width // 2, 2).all(axis=(1, 3))
+    if mask.sum() < LEAST or half.sum() < LEAST // 8:
+        return np.full(3, np.nan)
+    u, v = (plane[: height // 2, : width // 2][half].mean() for plane in (frame.u, frame.v))
+    return np.array([frame.y[mask].mean(), u, v])
 
 
 def filled(regions: Sequence[Array64]) -> Array64:
-    """(T, 3, 3): a frame without a region has the one before's; NaN where a tenth of the frames or the first
+    """(T, 4, 3): a frame without a region has the one before's; NaN where a tenth of the frames or the first
     are without."""
     table = np.stack(regions)
     missing = np.isnan(table[:, :, 0])
