@@ -15,7 +15,7 @@ from model.attackers.layout import Recording
 from model.attackers.off_skin import main, nulled, off_skin, readable_scenes
 from model.attackers.off_skin_report import bars, section
 from model.attackers.reading import APART_BPM
-from model.attackers.regions import LEAST, RegionMasks, RegionTraces, eroded, filled
+from model.attackers.regions import LEAST, Areas, RegionMasks, RegionTraces, area_of, eroded, filled
 from model.attackers.scenes import FPS
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import ColorSpec, Frame
@@ -142,21 +142,25 @@ def test_means_are_of_the_mask_alone_and_too_small_a_region_has_none() -> None:
     luma[:60] = 180.0
     top, few = np.zeros((120, 120), bool), np.zeros((120, 120), bool)
     top[:60], few[: LEAST // 20, :10] = True, True
-    means = RegionTraces().read(frame(luma), [top, ~top, few, few])
+    areas = [area_of(mask) for mask in (top, ~top, few, few)]
+    means = RegionTraces().read(frame(luma), Areas(areas, areas))
     assert means[0, 1] > 2.0 * means[1, 1]
     assert np.isnan(means[2]).all()
 
 
 def test_a_trace_tells_the_light_and_not_what_comes_into_the_mask_or_goes() -> None:
     rng, traces = np.random.default_rng(1), RegionTraces()
+    before = np.zeros((120, 120), bool)
     luma = np.full((120, 120), 60.0)
     luma[:, 60:] = 180.0
     seen = []
     for t in range(60):
         mask = np.zeros((120, 120), bool)
         mask[:, 20 : int(rng.integers(60, 80))] = True  # its plain mean goes from 60 to 100 and back
-        seen.append(traces.read(frame(luma + 4.0 * (t >= 30)), [mask] * 4)[0, 1])
-    green = np.array(seen) * 255 * 219 / 255
+        areas = Areas([area_of(mask)] * 4, [area_of(mask & before)] * 4)
+        seen.append(traces.read(frame(luma + 4.0 * (t >= 30)), areas)[0, 1])
+        before = mask
+    green = np.array(seen) * 219
     assert np.abs(np.diff(green)).max() == pytest.approx(4.0, abs=0.6)
     assert np.abs(np.delete(np.diff(green), 29)).max() < 0.6
 

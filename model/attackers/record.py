@@ -20,7 +20,7 @@ import numpy.typing as npt
 from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
-from model.attackers.regions import Mask, RegionMasks, RegionTraces, filled
+from model.attackers.regions import Areas, RegionMasks, RegionTraces, filled
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
 from model.code_mark import code_mark
 from model.data.video import Video, VideoFrame, frame_of, render_video
@@ -78,7 +78,7 @@ class _Reader:
         self._last: Frame | None = None
         self._traces = RegionTraces()
 
-    def read(self, frame: Frame, box: FaceBox, skin: Array32, masks: list[Mask], with_luma: bool) -> None:
+    def read(self, frame: Frame, box: FaceBox, skin: Array32, areas: Areas, with_luma: bool) -> None:
         crop = crop_rgb(frame, box)
         self.face.append(
             np.asarray((crop * skin).sum(axis=(1, 2)) / max(float(skin.sum()), 1e-6), np.float64)
@@ -88,7 +88,7 @@ class _Reader:
         self.cells.append(np.asarray(np.moveaxis(means, 0, -1), np.float32))
         self.wide.append(_wide(frame))
         self.pixels.append(pixel_statistics(frame, self._last, box))
-        self.regions.append(self._traces.read(frame, masks))
+        self.regions.append(self._traces.read(frame, areas))
         self._last = frame
         if with_luma:
             self.lumas.append(frame.y)
@@ -190,7 +190,7 @@ def _arrays(
                 box = FaceBox(scene.size / 2, scene.size / 2, scene.size * 0.66)
             free = frame_of(drawn.pulse_free, seen.pts, seen.color) if set(names) - {"raw", "out"} else seen
             skin = skin_cells(drawn.skin, (box.cx, box.cy, box.size)) * np.float32(1 / 255)
-            masks = regions.of(seen, drawn.skin, box)
+            areas = regions.areas(seen, drawn.skin, box)
             for name in names:
                 if name in filters:
                     made = filters[name].process(free if name == "out_free" else seen).frame
@@ -202,7 +202,7 @@ def _arrays(
                     seen_there = made if call == PLANES else sent[name, call].through(made)
                     if index >= first:
                         reader = readers[after(name, call)]
-                        reader.read(seen_there, box, np.asarray(skin, np.float32), masks, name in followed)
+                        reader.read(seen_there, box, np.asarray(skin, np.float32), areas, name in followed)
     return _packed(scene, video, readers, portrait.identity, first)
 
 

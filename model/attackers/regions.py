@@ -6,6 +6,7 @@ The truth's own mask, frame by frame: whoever sees a picture can tell hair and w
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -18,6 +19,7 @@ from streamfilter.frame import Frame
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
+Whole = npt.NDArray[np.uint8]
 
 REGIONS = ("skin", "in the box", "outside", "outside, skin-toned")  # but for the first, of what is no skin
 SURE_SKIN, SURE_OTHER = 0.9, 0.02  # the mask's share
@@ -31,11 +33,31 @@ PULL = 0.01  # of the way to its mean that a region's level goes in a frame: slo
 _SLOW = 0.1  # of a new frame in the picture that is looked at for light and tone: noise moves no pixel
 
 
+Area = tuple[Whole, Whole] | None  # 1 in it, of luma's pixels and of chroma's; None: smaller than LEAST
+
+
+@dataclass(frozen=True)
+class Areas:
+    """The `REGIONS` of a frame: as they are ``now``, and what of each was there in the frame before."""
+
+    now: Sequence[Area]
+    kept: Sequence[Area]
+
+
 class RegionMasks:
     """The masks of one scene's frames, which follow its head."""
 
     def __init__(self) -> None:
         self._planes: list[Array32] | None = None
+        self._last: list[Mask] | None = None
+
+    def areas(self, frame: Frame, skin: Array32, box: FaceBox) -> Areas:
+        """`of` in a form that `RegionTraces` reads, for each frame in turn."""
+        masks = self.of(frame, skin, box)
+        before = self._last or masks
+        self._last = masks
+        kept = [one & other for one, other in zip(masks, before, strict=True)]
+        return Areas([area_of(mask) for mask in masks], [area_of(mask) for mask in kept])
 
     def of(self, frame: Frame, skin: Array32, box: FaceBox) -> list[Mask]:
         """The `REGIONS` of a frame: (H, W) each, from the skin mask (H, W) 0..1 of its pixels."""
@@ -64,6 +86,14 @@ def _toned(planes: list[Array32], frame: Frame, face: Mask) -> Mask:
     return np.asarray(away < TONE)
 
 
+def area_of(mask: Mask) -> Area:
+    """A mask (H, W), H and W even, of luma and of those samples of chroma whose four pixels lie in it."""
+    half = mask[::2, ::2] & mask[1::2, ::2] & mask[::2, 1::2] & mask[1::2, 1::2]
+    if mask.sum() < LEAST or half.sum() < LEAST // 8:
+        return None
+    return mask.astype(np.uint8), half.astype(np.uint8)
+
+
 def eroded(mask: Mask, edge: int = EDGE) -> Mask:
     """A mask (H, W) without what lies within ``edge`` pixels of its end; the picture's border is none."""
     kernel = np.ones((2 * edge + 1, 2 * edge + 1), np.uint8)
@@ -78,33 +108,30 @@ class RegionTraces:
     """
 
     def __init__(self) -> None:
-        self._last: tuple[Frame, list[Mask]] | None = None
+        self._last: Frame | None = None
         self._levels = np.full((len(REGIONS), 3), np.nan)
 
-    def read(self, frame: Frame, masks: list[Mask]) -> Array64:
+    def read(self, frame: Frame, areas: Areas) -> Array64:
         """Mean R, G, B (4, 3), 0..1, a region a row; NaN where a region is smaller than `LEAST`."""
-        means = np.stack([_mean(frame, mask) for mask in masks])
+        means = np.stack([_mean(frame, area) for area in areas.now])
         levels = self._levels
         if self._last is not None:
-            before, earlier = self._last
-            both = [mask & other for mask, other in zip(masks, earlier, strict=True)]
-            levels = levels + np.nan_to_num([_mean(frame, mask) - _mean(before, mask) for mask in both])
+            change = np.stack([_mean(frame, area) - _mean(self._last, area) for area in areas.kept])
+            levels = levels + np.nan_to_num(change)
             levels = levels + PULL * np.nan_to_num(means - levels)
         self._levels = np.where(np.isnan(levels), means, levels)
-        self._last = (frame, masks)
+        self._last = frame
         matrix, offset = yuv_to_rgb_matrix(frame.color)
         rgb = np.maximum(self._levels @ matrix.T + offset, 1e-3)
         return np.where(np.isnan(means), np.nan, rgb)
 
 
-def _mean(frame: Frame, mask: Mask) -> Array64:
-    """Mean Y, U, V (3,) of a mask; NaN where it is smaller than `LEAST`."""
-    height, width = (side // 2 * 2 for side in mask.shape)
-    half = mask[:height, :width].reshape(height // 2, 2, width // 2, 2).all(axis=(1, 3))
-    if mask.sum() < LEAST or half.sum() < LEAST // 8:
+def _mean(frame: Frame, area: Area) -> Array64:
+    """Mean Y, U, V (3,) of an area; NaN where there is none."""
+    if area is None:
         return np.full(3, np.nan)
-    u, v = (plane[: height // 2, : width // 2][half].mean() for plane in (frame.u, frame.v))
-    return np.array([frame.y[mask].mean(), u, v])
+    planes = ((frame.y, area[0]), (frame.u, area[1]), (frame.v, area[1]))
+    return np.array([cv2.mean(plane, mask)[0] for plane, mask in planes])
 
 
 def filled(regions: Sequence[Array64]) -> Array64:
