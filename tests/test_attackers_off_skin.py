@@ -79,7 +79,8 @@ def test_a_region_that_is_not_there_counts_no_clip_and_is_said_so(clean: dict[st
     assert clean["outside alone, out"] == {"clips": 0}
     page = section(clean)
     assert "| outside alone, out | 0 | – |" in page
-    assert "| in the box alone | GREEN |" in page
+    line = next(line for line in page.splitlines() if line.startswith("| skin less it, GREEN, fit |"))
+    assert line.endswith("% | – | – |")
 
 
 def test_the_bars_are_those_of_what_was_filtered(spilled: dict[str, Any]) -> None:
@@ -181,19 +182,16 @@ def test_scenes_are_those_whose_rate_can_be_found() -> None:
     assert all(abs(one.targets[0] - one.settings.hr) >= APART_BPM for one in more)
 
 
-def test_the_command_records_once_and_prints_the_attack(
+def test_the_command_records_what_is_missing_and_prints_the_attack(
     tiny_artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    words = ["--scenes", "1", "--seconds", "4", "--jobs", "1", "--artifact", str(tiny_artifact)]
+    words = ["--scenes", "1", "--seconds", "3.5", "--jobs", "1", "--artifact", str(tiny_artifact)]
     words += ["--cache", str(tmp_path), "--faces", str(tmp_path / "none"), "--codecs", "h264-1.5"]
     assert main(words) == 0
-    made = {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")}
-    assert len(made) == 1
+    assert len(list(tmp_path.rglob("test-*.npz"))) == 1
     printed = capsys.readouterr()
     assert "after h264-1.5" in printed.out and "skin less in the box, out | 1 |" in printed.out
     assert "built-in portrait" in printed.err
-    assert main(words) == 0
-    assert {path: path.stat().st_mtime_ns for path in tmp_path.rglob("*.npz")} == made
 
 
 def test_bad_options_are_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -6,36 +6,52 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.attackers.calls import PLANES
+from model.attackers.regions import REGIONS
 from model.evaluate.report import table
 
 Figures = Mapping[str, Any]
 
 ABOUT = """\
 Masks are the generator's own, frame by frame, without the pixels near an edge: an attacker can tell hair and
-wall from skin. *Alone*: non-skin is read as if it were skin. *Skin less*: the skin's wave less its best fit
-by that of non-skin (*fit*), the skin over as much of non-skin as cancels the shown pulse (*null*), or over
-non-skin as it is (*ratio*). *Raw* is the same attack on the camera's clips, where non-skin alone has no
-pulse to be found."""
+wall from skin. Traces follow the change of those pixels that stay in the mask. *Skin-toned*: wall and clothes
+whose colour passes for the face's. *Alone*: non-skin is read as if it were skin. *Skin less*: the skin's wave
+less its best fit by that of non-skin (*fit*), the skin over as much of non-skin as cancels the shown pulse
+(*null*), or over non-skin as it is (*ratio*). *Raw* is the same attack on the camera's clips, where non-skin
+alone has no pulse to be found."""
 
 
 def section(figures: Figures, call: str = PLANES) -> str:
-    """Markdown: the table of attacks, and below it that of readers."""
+    """Markdown: the table of attacks, and below it that of readers, of what was filtered."""
     head = "## (g) Non-skin as a reference" + ("" if call == PLANES else f", after {call}")
-    rows, readers = [], []
+    rows: list[tuple[str, ...]] = []
     for name, entry in figures.items():
         if not entry["clips"]:
             rows.append((name, "0", "–", "–", "–"))
             continue
-        shares = (_percent(entry["found"]), _percent(entry["chance"]))
+        shares = (f"{100 * entry[kind]:.0f} %" for kind in ("found", "chance"))
         rows.append((name, str(entry["clips"]), *shares, _points(entry["gain"])))
-        for reader, one in entry["readers"].items() if name.endswith("out") else ():
-            parts = (_percent(one["found"]["value"]), _percent(one["chance"]["value"]), _points(one["gain"]))
-            readers.append((name.removesuffix(", out"), reader, *parts))
-    tables = (
-        table(("", "clips", "found", "chance", "gain (points)"), rows),
-        table(("filtered", "reader", "found", "chance", "gain (points)"), readers),
-    )
-    return "\n\n".join([head, ABOUT, *tables])
+    summary = table(("", "clips", "found", "chance", "gain (points)"), rows)
+    return "\n\n".join([head, ABOUT, summary, "Found, and by chance, by reader:", _readers(figures)])
+
+
+def _readers(figures: Figures) -> str:
+    """A reader a row, a region a column."""
+    rows = []
+    for before in ("{} alone", "skin less {}"):
+        entries = [figures[f"{before.format(name)}, out"].get("readers", {}) for name in REGIONS[1:]]
+        names = dict.fromkeys(reader for entry in entries for reader in entry)
+        rows += [
+            (f"{before.format('it')}, {reader}", *(_share(entry.get(reader)) for entry in entries))
+            for reader in names
+        ]
+    return table(("", *REGIONS[1:]), rows)
+
+
+def _share(reader: Figures | None) -> str:
+    if reader is None:
+        return "–"
+    found, chance = (100.0 * reader[kind]["value"] for kind in ("found", "chance"))
+    return f"{found:.0f} %, {chance:.0f} %"
 
 
 def bars(figures: Figures) -> dict[str, Figures]:
@@ -45,10 +61,6 @@ def bars(figures: Figures) -> dict[str, Figures]:
         for name, entry in figures.items()
         if name.endswith("out")
     }
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.0f} %"
 
 
 def _points(gain: Figures) -> str:
