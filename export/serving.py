@@ -28,7 +28,7 @@ from export.serving_front import front_end, signal_weights
 from model.encoder import PATCH
 from model.film import MIX, RESIDUAL
 from model.frontend import BLACK, OPPONENT
-from model.physiolatent import PhysioLatent, StreamSettings, skin_prior
+from model.physiolatent import COVER_FROM, COVER_FULL, PhysioLatent, StreamSettings, skin_prior
 from streamfilter import contract
 from streamfilter.clock import HARMONICS
 
@@ -328,9 +328,8 @@ def _gain(
 ) -> str:
     side = 2 * s.grid
     skin = g("Sigmoid", logit)
-    sure = g("HardSigmoid", skin, alpha=4.0, beta=-0.2)  # (skin − 0.05) · 4, from 0 to 1
-    near_skin = g("MaxPool", sure, kernel_shape=[3, 3], strides=[1, 1], pads=[1, 1, 1, 1])
-    cover = g("Max", sure, g("Mul", near_skin, 0.5))
+    slope = 1.0 / (COVER_FULL - COVER_FROM)
+    cover = g("HardSigmoid", skin, alpha=slope, beta=-COVER_FROM * slope)  # a line, held to 0..1
     weight = g("Add", g("Mul", skin, skin), 1e-4)
 
     matrices, pooling = g.split(mix, [MIX - 1, 1], 1)

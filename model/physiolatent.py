@@ -16,6 +16,9 @@ from model.film import FilmDecoder
 from model.frontend import FrontEnd
 from model.fusion import FusionBlock
 
+# Share of skin at which a cell begins to be edited, and from which it is edited in full.
+COVER_FROM, COVER_FULL = 0.2, 0.6
+
 
 @dataclass(frozen=True, slots=True)
 class StreamSettings:
@@ -128,11 +131,10 @@ class PhysioLatent(nn.Module):
         # The skin map learns from its own label alone: were it also a knob of the removal, the network
         # would fade skin out where motion makes removal dear, and the wanted pulse with it.
         skin = torch.sigmoid(logit).detach()
-        # Where it doubts, it edits, and half as much in the cells around: a cell that is skin with 85 % would
-        # else keep 15 % of its pulse, and the enlargement to full size would fade the edit out at the face's
-        # edge. In full there, it would cost 2 dB: hair and background move.
-        sure = ((skin - 0.05) * 4.0).clamp(0.0, 1.0)
-        cover = torch.maximum(sure, 0.5 * _widen(sure))
+        # Nothing falls on what is hardly skin: hair or wall that took the edit would show the true pulse with
+        # its sign turned, and little over it (model.attackers.off_skin). Where it doubts, it edits: a cell
+        # that is skin with 85 % would else keep 15 % of its pulse.
+        cover = ((skin - COVER_FROM) / (COVER_FULL - COVER_FROM)).clamp(0.0, 1.0)
         removal = cover * self._removal(signals.estimate, mix, residual, skin)
         wanted = cover * (strength * wanted_wave(phase) * self.direction)[..., None, None]
         noise = cover * _resize(masking, cover.shape[-1])
@@ -172,11 +174,6 @@ def _smooth(planes: Tensor, weight: Tensor, size: int) -> Tensor:
     joined = torch.cat([planes * weight, weight], dim=2).flatten(0, 1)
     summed = F.avg_pool2d(joined, size, stride=1, padding=size // 2).unflatten(0, planes.shape[:2])
     return summed[:, :, :3] / summed[:, :, 3:]
-
-
-def _widen(mask: Tensor) -> Tensor:
-    """Each cell of (B, T, 1, h, w) takes the largest value of its 3 × 3 neighbourhood."""
-    return F.max_pool2d(mask.flatten(0, 1), 3, stride=1, padding=1).unflatten(0, mask.shape[:2])
 
 
 def _planes(x: Tensor, grid: int) -> Tensor:

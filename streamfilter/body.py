@@ -4,9 +4,11 @@ Neck, chest, hands and arms carry the true pulse as the face does, but later, by
 so that the face's own edit leaves much of it (docs/evaluation/beyond-the-face.md). So a small picture of the
 frame is followed: cells whose chroma is the face's (skin_cells.py) are gathered in tiles, and a causal
 band-stop on each tile's colour (band_stop.py) gives the pulse there. Where a tile moves too much for that,
-the face's own mean edit stands in. The wanted pulse of the nearest face and masking noise are added. Within a
-face's box the result takes the place of the network's gain beside the oval, outside it is written, dithered,
-where the mask is not zero. Wood or walls of that tone get the same half a per cent, which nobody sees.
+the face's own mean edit stands in below the chin, where neck and chest are, and nowhere else: a wall of the
+skin's tone that took it would show the true pulse. The wanted pulse of the nearest face and masking noise are
+added. Within a face's box the result takes the place of the network's gain beside the oval, outside it is
+written, dithered, where the mask is not zero. Wood or walls of that tone get the same half a per cent, which
+nobody sees.
 """
 
 from __future__ import annotations
@@ -40,6 +42,7 @@ LIMIT = 0.02  # of the removal, relative
 _RISE, _FALL = 0.1, 0.15  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
 _CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half
+CHIN, SHOULDERS = 0.35, 0.8  # in sizes of a face's box, from its centre: down from, and to either side
 _CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restless one
 
 
@@ -209,7 +212,7 @@ class BodyEditor:
         self, wearers: Sequence[Wearer], grid: Grid, strength: float, pulse: FloatMap, trust: FloatMap
     ) -> FloatMap:
         """(3, th, tw): the nearest face's wanted pulse, less the tile's pulse as far as that is trusted, less
-        the face's for the rest. Noise is not in it."""
+        the face's for the rest where its neck and chest are. Noise is not in it."""
         own_pulses = [
             strength * wanted_wave(one.phase) * self._direction if one.natural is None else one.natural
             for one in wearers
@@ -218,7 +221,18 @@ class BodyEditor:
         faces = np.stack([one.gain for one in wearers], axis=1)
         nearest = _nearest(wearers, grid)
         wanted, own = (part.astype(np.float32)[:, nearest] for part in (shown, np.clip(faces, -LIMIT, LIMIT)))
-        return np.asarray(trust * (wanted - pulse) + (1.0 - trust) * own, np.float32)
+        stands_in = np.where(_under(wearers, grid), own, wanted)
+        return np.asarray(trust * (wanted - pulse) + (1.0 - trust) * stands_in, np.float32)
+
+
+def _under(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.bool_]:
+    """(th, tw): tiles where a face's neck and chest are."""
+    y, x = ((np.arange(count) + 0.5) * TILE * grid.cell for count in grid.tiles)
+    found = np.zeros(grid.tiles, np.bool_)
+    for one in wearers:
+        down, aside = (y - one.box.cy) / one.box.size, np.abs(x - one.box.cx) / one.box.size
+        found |= (down[:, None] > CHIN) & (aside[None, :] < SHOULDERS)
+    return found
 
 
 def _nearest(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.intp]:
