@@ -86,6 +86,13 @@ PARTS = (
         reference=True,
     ),
     Part(
+        "beyond",
+        "beyond-the-face.md",
+        "neck, chest and hands: what skin beyond the face gives away",
+        (("-m", "model.evaluate.beyond"),),
+        quick=(("--only", "rest"),),
+    ),
+    Part(
         "attackers",
         "attackers/README.md",
         "attackers that know the filter: what each gains over chance",
@@ -106,13 +113,6 @@ PARTS = (
         "is the edit told by how it is written? Thresholds of a public pattern, secret ones, still ones",
         (("-m", "model.attackers.dither"),),
         quick=(("--scenes", "1", "--seconds", "5", "--jobs", "1"),),
-    ),
-    Part(
-        "beyond",
-        "beyond-the-face.md",
-        "neck, chest and hands: what skin beyond the face gives away",
-        (("-m", "model.evaluate.beyond"),),
-        quick=(("--only", "rest"),),
     ),
     Part(
         "webrtc",
