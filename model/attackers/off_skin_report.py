@@ -31,7 +31,8 @@ def section(figures: Figures, call: str = PLANES) -> str:
         shares = (f"{100 * entry[kind]:.0f} %" for kind in ("found", "chance"))
         rows.append((name, str(entry["clips"]), *shares, _points(entry["gain"])))
     summary = table(("", "clips", "found", "chance", "gain (points)"), rows)
-    return "\n\n".join([head, ABOUT, summary, "Found, and by chance, by reader:", _readers(figures)])
+    parts = (head, ABOUT, summary, "Found, and by chance, by reader:", _readers(figures))
+    return "\n\n".join(part.rstrip() for part in parts)
 
 
 def _readers(figures: Figures) -> str:
