@@ -12,6 +12,8 @@ those of the next do not, there lies d, and who knows d takes the edit off and h
 
 from __future__ import annotations
 
+import hashlib
+import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -87,8 +89,11 @@ class Draw:
     def _generator(self, down: int, across: int) -> np.random.SFC64:
         if not self._opened:  # to seed one takes as long as to draw ten thousand numbers
             frame = 0 if self.frame is None else self.frame + 1
-            seed = np.random.SeedSequence((self.key, self.plane, frame, down, across))
-            self._opened.append(np.random.SFC64(seed))
+            # A keyed hash: whoever came by one generator's state would know neither the key nor the next one.
+            number = struct.pack("<4q", self.plane, frame, down, across)
+            secret = self.key.to_bytes(KEY_BITS // 8, "little")
+            seed = hashlib.blake2b(number, key=secret, digest_size=32).digest()
+            self._opened.append(np.random.SFC64(int.from_bytes(seed, "little")))
         return self._opened[0]
 
 
