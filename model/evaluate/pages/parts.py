@@ -115,6 +115,13 @@ PARTS = (
         quick=(("--scenes", "1", "--seconds", "5", "--jobs", "1"),),
     ),
     Part(
+        "blocks",
+        "attackers/standing-blocks.md",
+        "a camera or file that was compressed before: its steps beneath the smooth edit, and the true pulse",
+        (("-m", "model.attackers.standing_blocks", "--scenes", "8"),),
+        quick=(("--scenes", "1", "--seconds", "5", "--jobs", "1", "--received", "none"),),
+    ),
+    Part(
         "webrtc",
         "webrtc.md",
         "what a receiver reads after a real WebRTC call",
