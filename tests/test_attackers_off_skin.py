@@ -127,6 +127,7 @@ def test_regions_are_sure_skin_in_the_oval_and_bright_non_skin_in_and_out_of_the
     assert inside[60, 25] and not inside[60, 39] and not inside[28, 60] and not inside[60, 102]
     assert beyond[5, 60] and beyond[5, 5] and not beyond[5, 110] and not beyond[60, 60]
     assert toned[5, 60] and not toned[5, 5]
+    assert not beyond[115, 60] and not inside[98, 20] and beyond[115, 5]  # a neck; a coat
     assert not (face & inside).any() and not (inside & beyond).any()
 
 

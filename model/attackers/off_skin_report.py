@@ -14,10 +14,11 @@ Figures = Mapping[str, Any]
 ABOUT = """\
 Masks are the generator's own, frame by frame, without the pixels near an edge: an attacker can tell hair and
 wall from skin. Traces follow the change of those pixels that stay in the mask. *Skin-toned*: wall and clothes
-whose colour passes for the face's. *Alone*: non-skin is read as if it were skin. *Skin less*: the skin's wave
-less its best fit by that of non-skin (*fit*), the skin over as much of non-skin as cancels the shown pulse
-(*null*), or over non-skin as it is (*ratio*). *Raw* is the same attack on the camera's clips, where non-skin
-alone has no pulse to be found."""
+whose colour passes for the face's. Below the chin that colour does not count at all: it looks like a neck,
+which in these scenes has no pulse and in truth has one. *Alone*: non-skin is read as if it were skin. *Skin
+less*: the skin's wave less its best fit by that of non-skin (*fit*), the skin over as much of non-skin as
+cancels the shown pulse (*null*), or over non-skin as it is (*ratio*). *Raw* is the same attack on the
+camera's clips, where non-skin alone has no pulse to be found."""
 
 
 def section(figures: Figures, call: str = PLANES) -> str:

@@ -1,6 +1,8 @@
 """Where a frame is surely skin and where it surely is none: the places an attacker holds against each other.
 
-The truth's own mask, frame by frame: whoever sees a picture can tell hair and wall from a face.
+The truth's own mask, frame by frame: whoever sees a picture can tell hair and wall from a face. But what has
+the skin's tone below the chin is no reference: it looks like a neck, though the generator, which continues a
+still's last row there, gives it no pulse.
 """
 
 from __future__ import annotations
@@ -28,6 +30,7 @@ DARK = 25.0  # grey levels of 255: below, a pixel carries no colour to speak of
 TONE = 0.2  # log ratios to green within which a colour passes for the face's: about what the filter goes by
 LEAST = 100  # pixels; fewer are no region
 OVAL = (0.275, 0.36)  # half axes over the box's size: within the face
+CHIN = 0.35  # down from the box's centre, over its size
 BOX = 0.45  # half side over the box's size: within the crop
 PULL = 0.01  # of the way to its mean that a region's level goes in a frame: slow beside a pulse
 _SLOW = 0.1  # of a new frame in the picture that is looked at for light and tone: noise moves no pixel
@@ -69,9 +72,10 @@ class RegionMasks:
         x, y = (columns + 0.5 - box.cx) / box.size, (rows + 0.5 - box.cy) / box.size
         face = eroded((skin > SURE_SKIN) & (np.hypot(x / OVAL[0], y / OVAL[1]) < 1.0))
         in_box = np.maximum(np.abs(x), np.abs(y)) < BOX
-        other = (skin < SURE_OTHER) & (now[0] > DARK)
+        toned = _toned(now, frame, face)
+        other = (skin < SURE_OTHER) & (now[0] > DARK) & ~(toned & (y > CHIN))
         outside = eroded(other & ~in_box)
-        return [face, eroded(other & in_box), outside, outside & _toned(now, frame, face)]
+        return [face, eroded(other & in_box), outside, outside & toned]
 
 
 def _toned(planes: list[Array32], frame: Frame, face: Mask) -> Mask:
