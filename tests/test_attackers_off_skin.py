@@ -15,7 +15,7 @@ from model.attackers.layout import Recording
 from model.attackers.off_skin import main, nulled, off_skin, readable_scenes
 from model.attackers.off_skin_report import bars, section
 from model.attackers.reading import APART_BPM
-from model.attackers.regions import LEAST, Areas, RegionMasks, RegionTraces, area_of, eroded, filled
+from model.attackers.regions import LEAST, Areas, RegionMasks, RegionTraces, area_of, eroded, even_traces
 from model.attackers.scenes import FPS
 from streamfilter.face.box import FaceBox
 from streamfilter.frame import ColorSpec, Frame
@@ -172,9 +172,9 @@ def test_a_region_gone_for_a_moment_keeps_its_colour_and_one_gone_for_long_is_no
     trace[5][1], trace[0][2] = np.nan, np.nan
     for t in range(10, 20):
         trace[t][0] = np.nan
-    table = filled(trace)
+    table = even_traces(trace, np.arange(40) / FPS, FPS)
     assert table[5, 1, 0] == pytest.approx(0.5)
-    assert np.isnan(table[:, 0]).all() and np.isnan(table[:, 2]).all()
+    assert np.isnan(table[:, 0]).all() and np.isnan(table[:, 2]).all() and np.isfinite(table[:, [1, 3]]).all()
 
 
 def test_scenes_are_those_whose_rate_can_be_found() -> None:

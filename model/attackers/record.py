@@ -20,7 +20,7 @@ import numpy.typing as npt
 from model.attackers.calls import PLANES, Call, after
 from model.attackers.layout import ALL, CELLS, POINT_ROLES, VERSIONS, WIDE, WITH_POINTS
 from model.attackers.points import follow_points
-from model.attackers.regions import Areas, RegionMasks, RegionTraces, filled
+from model.attackers.regions import Areas, RegionMasks, RegionTraces, even_traces
 from model.attackers.scenes import FPS, HEAVE, SKIP_SECONDS, Scene
 from model.code_mark import code_mark
 from model.data.video import Video, VideoFrame, frame_of, render_video
@@ -262,7 +262,7 @@ def _packed(
         arrays[f"{name}.face"] = even(reader.face)
         arrays[f"{name}.cells"] = even(reader.cells).astype(np.float32)
         arrays[f"{name}.wide"] = even(reader.wide).astype(np.float32)
-        arrays[f"{name}.regions"] = even(filled(reader.regions))
+        arrays[f"{name}.regions"] = even_traces(reader.regions, times, FPS)
         arrays[f"{name}.pixels"] = np.stack(reader.pixels)[: len(bvp)]
         points = follow_points(reader.lumas) if reader.lumas else np.zeros((len(times), 0))
         arrays[f"{name}.points"] = (

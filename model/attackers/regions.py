@@ -17,6 +17,7 @@ import numpy.typing as npt
 from streamfilter.face.box import FaceBox
 from streamfilter.face.color import yuv_to_rgb_matrix
 from streamfilter.frame import Frame
+from streamfilter.rppg.filters import resample
 
 Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
@@ -138,12 +139,17 @@ def _mean(frame: Frame, area: Area) -> Array64:
     return np.array([cv2.mean(plane, mask)[0] for plane, mask in planes])
 
 
-def filled(regions: Sequence[Array64]) -> Array64:
-    """(T, 4, 3): a frame without a region has the one before's; NaN where a tenth of the frames or the first
-    are without."""
+def even_traces(regions: Sequence[Array64], times: npt.ArrayLike, fps: float) -> Array64:
+    """What `RegionTraces` read at ``times`` (seconds), on an even grid of ``fps``: (T', 4, 3).
+
+    A frame without a region has the one before's; NaN throughout where the first or a tenth are without.
+    """
     table = np.stack(regions)
     missing = np.isnan(table[:, :, 0])
     for t in range(1, len(table)):
         table[t, missing[t]] = table[t - 1, missing[t]]
-    table[:, missing[0] | (missing.mean(axis=0) > 0.1)] = np.nan
-    return table
+    none = missing[0] | (missing.mean(axis=0) > 0.1)
+    table[:, none] = 0.0
+    even = resample(table.reshape(len(table), -1), times, fps).reshape(-1, *table.shape[1:])
+    even[:, none] = np.nan
+    return even
