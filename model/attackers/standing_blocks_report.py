@@ -19,8 +19,7 @@ takes the *median* of the blocks, their mean without a fifth at either end (*tri
 (*mode*), of Y (*luma*: 3 readings) or of U and V (*chroma*: 6), and reads a rate within 3 bpm of the true one
 or not, beside the shown one (*found*). *Chance*: the same attack where the skin has no pulse, but camera and
 filter are the same. *Mean alone*: the plain mean of Y, U, V (3 readings), in which the edit is left;
-*unfiltered*: that of the source, what there is to be found. Intervals of 95 %, by drawing whole faces
-again."""
+*unfiltered*: that of the source, before the filter. Intervals of 95 %, by drawing whole faces again."""
 
 RECEIVED = """## After another codec
 
