@@ -60,6 +60,9 @@ def main(argv: list[str] | None = None) -> int:
         default=1.0,
         help="shrinks the network's own addition to the front-end's estimate, default %(default)s",
     )
+    parser.add_argument(
+        "--removal", type=float, help="what is taken out over what is estimated, in place of the settings'"
+    )
     arguments = parser.parse_args(argv)
     try:
         said = _export(arguments)
@@ -98,6 +101,9 @@ def _export(arguments: argparse.Namespace) -> str:
         training |= {"residual_scale": arguments.residual_scale}
     if arguments.pulse_direction is not None:
         network.set_pulse_direction(*arguments.pulse_direction)
+    if arguments.removal is not None:
+        network.set_removal(arguments.removal)
+        training |= {"removal": arguments.removal}
     error = build_artifact(
         network,
         table,
@@ -116,10 +122,11 @@ def _export_reference(arguments: argparse.Namespace, training: dict[str, object]
         arguments.masking != MASKING,
         arguments.pulse_direction is not None,
         arguments.residual_scale != 1.0,
+        arguments.removal is not None,
     )
     if any(stream_only):
         raise UsageError(
-            "--masking, --pulse-direction and --residual-scale are of the stream editor: leave them out"
+            "--masking, --pulse-direction, --residual-scale, --removal are of the stream editor: leave out"
         )
     name = "reference" if arguments.name == "default" else arguments.name
     error = build_window_artifact(

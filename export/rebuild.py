@@ -35,6 +35,9 @@ def rebuild(artifact: Artifact) -> PhysioLatent:
         raise ArtifactError(f"{artifact.path}: the manifest's training holds no settings: cannot rebuild")
     network = PhysioLatent(from_table(table, "the manifest's settings").network)
     network.set_pulse_direction(*artifact.manifest.pulse_direction)
+    removal = artifact.manifest.training.get("removal")
+    if isinstance(removal, float):
+        network.set_removal(removal)
     found = _parameters(onnx.load_from_string(artifact.graph).graph)
     wanted = network.state_dict()
     if missing := sorted(name for name in wanted if name not in found):

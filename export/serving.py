@@ -359,7 +359,7 @@ def _gain(
     )
     common = g("MatMul", _opponent(s).T, g.reshape(shared, 3, 1))
     taken = g("Tanh", g("Add", g("Add", mixed, residual), common))
-    removal = g.reshape(taken, 3, side, side)
+    removal = g.reshape(g("Mul", taken, s.removal), 3, side, side)
     # All parts in units of the limit, which the last matrix gives back.
     unit = np.float32(-s.limit)
     line = bilinear(3, side)

@@ -26,7 +26,9 @@ class StreamSettings:
 
     ``pulse_direction`` is the wanted pulse's relative amplitude in R, G, B (docs/dither.md: green and a
     little blue is what an encoder leaves of a pulse for every estimator to read); ``limit`` the largest
-    relative change that takes a pulse out; ``context`` the frames that the attention looks back over.
+    relative change that is estimated as a pulse; ``removal`` what is taken out over what is estimated (a
+    network trained on squared error falls short of the pulse, and the edit fades at the face's edge);
+    ``context`` the frames that the attention looks back over.
     """
 
     crop: int = 72
@@ -40,6 +42,7 @@ class StreamSettings:
     context: int = 128
     pool: int = 3
     limit: float = 0.03
+    removal: float = 1.0
     pulse_direction: tuple[float, float, float] = (0.0, 0.006, 0.0018)
 
     @property
@@ -90,6 +93,10 @@ class PhysioLatent(nn.Module):
         """Show the wanted pulse in another colour: relative amplitudes. Nothing learned depends on it."""
         self.settings = replace(self.settings, pulse_direction=(red, green, blue))
         self.direction = torch.tensor(self.settings.pulse_direction)
+
+    def set_removal(self, share: float) -> None:
+        """Take out this share of the estimate. Nothing learned depends on it."""
+        self.settings = replace(self.settings, removal=share)
 
     def init_state(self, batch: int) -> State:
         """State at the start of a stream, and the one source of its names and shapes."""
@@ -166,7 +173,7 @@ class PhysioLatent(nn.Module):
         mixed = shared + start + (matrices.unflatten(2, (3, 6)) * sources.unsqueeze(2)).sum(dim=3)
         total = torch.einsum("btkhw,kc->btchw", mixed, opponent) + 0.01 * residual
         limit = self.settings.limit
-        return -limit * torch.tanh(total / limit)
+        return -self.settings.removal * limit * torch.tanh(total / limit)
 
 
 def _smooth(planes: Tensor, weight: Tensor, size: int) -> Tensor:

@@ -140,6 +140,7 @@ def test_a_serving_graph_that_is_absent_or_another_is_an_error(artifact: Artifac
 
 def test_the_network_comes_back_from_the_artifact(artifact: Artifact) -> None:
     network = rebuild(artifact)  # compares every step with the graph itself
+    assert network.settings.removal == artifact.manifest.training["removal"]
     assert network.settings.pulse_direction == artifact.manifest.pulse_direction
     with pytest.raises(ArtifactError, match="no settings"):
         rebuild(replace(artifact, manifest=replace(artifact.manifest, training={})))

@@ -165,9 +165,10 @@ def test_an_untrained_network_is_exported_where_git_is_absent(
     (tmp_path / "settings.toml").write_text(UNTRAINED)
     monkeypatch.setenv("PATH", str(tmp_path))
     options = ["--untrained", str(tmp_path / "settings.toml"), "--out", str(tmp_path / "made")]
-    assert main([*options, "--pulse-direction", "0.001", "0.006", "0.0026"]) == 0
+    assert main([*options, "--pulse-direction", "0.001", "0.006", "0.0026", "--removal", "1.2"]) == 0
     manifest = load_artifact(tmp_path / "made").manifest
     assert manifest.pulse_direction == (0.001, 0.006, 0.0026)
+    assert manifest.training["removal"] == 1.2
     assert manifest.training["step"] == 0
     assert manifest.training["commit"] == "unknown"
     assert "residual_scale" not in manifest.training

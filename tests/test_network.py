@@ -131,6 +131,18 @@ def test_untrained_network_is_the_front_end_alone() -> None:
     assert float(left.max()) < 0.1
 
 
+def test_removal_scales_what_is_taken_out_and_nothing_else(network: PhysioLatent) -> None:
+    inputs, state = clip(8), network.init_state(2)
+    whole, _ = run(network, inputs, state)
+    try:
+        network.set_removal(1.25)
+        more, _ = run(network, inputs, state)
+    finally:
+        network.set_removal(1.0)
+    torch.testing.assert_close(more.removal, 1.25 * whole.removal)
+    torch.testing.assert_close(more.wanted, whole.wanted)
+
+
 def test_strength_zero_shows_no_pulse(network: PhysioLatent) -> None:
     inputs = clip(8)
     inputs["strength"] = torch.zeros_like(inputs["strength"])
