@@ -42,8 +42,8 @@ LIMIT = 0.02  # of the removal, relative
 _RISE, _FALL = 0.1, 0.15  # seconds in which the mask follows skin that comes and that goes
 _LEAST = 0.02  # of the mask: less is none
 _CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half
-CHIN, SHOULDERS = 0.35, 0.8  # in sizes of a face's box, from its centre: down from, and to either side
 _CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restless one
+_CHIN, _SHOULDERS = 0.35, 0.8  # in sizes of a face's box, from its centre: down from, and to either side
 
 
 @dataclass(frozen=True, slots=True)
@@ -225,19 +225,25 @@ class BodyEditor:
         return np.asarray(trust * (wanted - pulse) + (1.0 - trust) * stands_in, np.float32)
 
 
+def _centres(grid: Grid) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Of the tiles, in pixels: (th,) down, (tw,) across."""
+    down, across = (np.asarray((np.arange(n) + 0.5) * TILE * grid.cell, np.float64) for n in grid.tiles)
+    return down, across
+
+
 def _under(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.bool_]:
     """(th, tw): tiles where a face's neck and chest are."""
-    y, x = ((np.arange(count) + 0.5) * TILE * grid.cell for count in grid.tiles)
+    y, x = _centres(grid)
     found = np.zeros(grid.tiles, np.bool_)
     for one in wearers:
         down, aside = (y - one.box.cy) / one.box.size, np.abs(x - one.box.cx) / one.box.size
-        found |= (down[:, None] > CHIN) & (aside[None, :] < SHOULDERS)
+        found |= (down[:, None] > _CHIN) & (aside[None, :] < _SHOULDERS)
     return found
 
 
 def _nearest(wearers: Sequence[Wearer], grid: Grid) -> npt.NDArray[np.intp]:
     """(th, tw): the number of the face that each tile is nearest to, by that face's size."""
-    y, x = ((np.arange(count) + 0.5) * TILE * grid.cell for count in grid.tiles)
+    y, x = _centres(grid)
     apart = [np.hypot(x[None, :] - one.box.cx, y[:, None] - one.box.cy) / one.box.size for one in wearers]
     return np.asarray(np.argmin(apart, axis=0), np.intp)
 

@@ -47,7 +47,7 @@ class PlaneDither:
     step: int = 1
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Draw:
     """Which thresholds: the secret ``key`` (128 bits), the number of the plane and that of the frame (None:
     the same in every frame). Regions that are asked of one draw get their numbers one after the other."""
@@ -55,7 +55,7 @@ class Draw:
     key: int
     plane: int = 0
     frame: int | None = 0
-    _opened: list[np.random.SFC64] = field(default_factory=list, init=False, repr=False, compare=False)
+    _opened: np.random.SFC64 | None = field(default=None, init=False, repr=False, compare=False)
 
     def strips(
         self, kind: PlaneDither, shape: tuple[int, int], top: int, left: int
@@ -87,14 +87,14 @@ class Draw:
             start = end
 
     def _generator(self, down: int, across: int) -> np.random.SFC64:
-        if not self._opened:  # to seed one takes as long as to draw ten thousand numbers
+        if self._opened is None:  # to seed one takes as long as to draw ten thousand numbers
             frame = 0 if self.frame is None else self.frame + 1
             # A keyed hash: whoever came by one generator's state would know neither the key nor the next one.
             number = struct.pack("<4q", self.plane, frame, down, across)
             secret = self.key.to_bytes(KEY_BITS // 8, "little")
             seed = hashlib.blake2b(number, key=secret, digest_size=32).digest()
-            self._opened.append(np.random.SFC64(int.from_bytes(seed, "little")))
-        return self._opened[0]
+            self._opened = np.random.SFC64(int.from_bytes(seed, "little"))
+        return self._opened
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,9 +12,9 @@ import pytest
 
 from model.attackers.attacks import shown_over
 from model.attackers.layout import Recording
-from model.attackers.off_skin import main, nulled, off_skin, readable_scenes
+from model.attackers.off_skin import main, nulled, off_skin
 from model.attackers.off_skin_report import bars, section
-from model.attackers.reading import APART_BPM
+from model.attackers.reading import APART_BPM, readable_scenes
 from model.attackers.regions import LEAST, Areas, RegionMasks, RegionTraces, area_of, eroded, even_traces
 from model.attackers.scenes import FPS
 from streamfilter.face.box import FaceBox

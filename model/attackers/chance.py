@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,21 @@ class Interval:
     def table(self) -> dict[str, float | None]:
         """For JSON, which knows no NaN."""
         return {key: _number(value) for key, value in vars(self).items()}
+
+
+def in_words(entry: Mapping[str, Any], scale: float = 1.0, unit: str = "") -> str:
+    """What `Interval.table` gave, with its interval; a dash where there is no figure."""
+    if entry["value"] is None:
+        return "–"
+    digits = 1 if scale > 1 else 2
+    low, high = (float("nan") if entry[k] is None else scale * entry[k] for k in ("low", "high"))
+    return f"{scale * entry['value']:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def tally_cells(entry: Mapping[str, Any]) -> tuple[str, str, str, str]:
+    """Of what `reading.Tally.figures` gave: clips, found, chance, and the gain in points."""
+    found, chance = (f"{entry[kind]:.0%}" for kind in ("found", "chance"))
+    return str(entry["clips"]), found, chance, in_words(entry["gain"], 100)
 
 
 def _number(value: float) -> float | None:

@@ -8,11 +8,9 @@ shown one, with a pulse on the skin and without (chance).
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +19,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from model.attackers.chance import tally_cells
+from model.attackers.gather import read_all
 from model.attackers.lattice import LatticeDither, components, noise_power, without_edit
 from model.attackers.layout import Recording
 from model.attackers.reading import Tally, can_be_found, rate_of
@@ -158,7 +158,7 @@ Intervals of 95 %, by drawing whole faces again."""
 
 def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     rows = [
-        (name, attack, head, str(one["clips"]), f"{one['found']:.0%}", f"{one['chance']:.0%}", _gain(one))
+        (name, attack, head, *tally_cells(one))
         for name, attacks in figures.items()
         for attack, heads in attacks.items()
         for head, one in heads.items()
@@ -172,11 +172,6 @@ def markdown(meta: Mapping[str, Any], figures: Mapping[str, Any]) -> str:
     )
     head = ("thresholds", "attack", "head", "clips", "found", "chance", "gain (points)")
     return "\n\n".join(["# The dither read backwards", written, ABOUT, table(head, rows)])
-
-
-def _gain(one: Mapping[str, Any]) -> str:
-    value, low, high = (100.0 * one["gain"][key] for key in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"
 
 
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
@@ -196,15 +191,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 def study(options: argparse.Namespace, command: str) -> int:
     faces = options.faces if options.faces.is_dir() else None
     scenes = draw_scenes(faces, "test", options.scenes, options.seconds, SIZE)
-    reads = []
-    with ExitStack() as held:
-        found: Iterable[Read] = map(read_scene, scenes)
-        if options.jobs > 1:
-            pool = held.enter_context(multiprocessing.get_context("spawn").Pool(options.jobs))
-            found = pool.imap_unordered(read_scene, scenes)
-        for done, one in enumerate(found, 1):
-            reads.append(one)
-            print(f"[{done}/{len(scenes)}] {one.identity}", flush=True)
+    reads = read_all(read_scene, scenes, options.jobs)
     figures = figures_of(reads)
     if not any(one["clips"] for one in next(iter(figures.values()))[ATTACKS[0]].values()):
         raise UsageError("no scene's true rate is clear of the shown one: give more --scenes")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import multiprocessing
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 import cv2
 
@@ -16,6 +18,16 @@ from model.attackers.scenes import Role, Scene, draw_scenes
 from streamfilter.errors import SourceError
 
 Recorder = Callable[[Scene, Path], Path]
+
+
+class Reading(Protocol):
+    """What was read of a scene, and whose face it was."""
+
+    @property
+    def identity(self) -> str: ...
+
+
+R = TypeVar("R", bound=Reading)
 COUNTS: dict[Role, int] = {"train": 160, "test": 56, "heave": 10}
 QUICK: dict[Role, int] = {"train": 6, "test": 4, "heave": 2}
 
@@ -63,3 +75,17 @@ def gather_with(recorder: Recorder, scenes: Sequence[Scene], folder: Path, jobs:
                 print(why, file=sys.stderr)
             print(f"[{done}/{len(missing)}] {time.monotonic() - start:6.0f} s  {name}", flush=True)
     return refused
+
+
+def read_all(read: Callable[[Scene], R], scenes: Sequence[Scene], jobs: int) -> list[R]:
+    """What ``read``, which other processes can be given, finds in each of the scenes, as they get done."""
+    reads = []
+    with ExitStack() as held:
+        found: Iterable[R] = map(read, scenes)
+        if jobs > 1:
+            pool = held.enter_context(multiprocessing.get_context("spawn").Pool(jobs))
+            found = pool.imap_unordered(read, scenes)
+        for done, one in enumerate(found, 1):
+            reads.append(one)
+            print(f"[{done}/{len(scenes)}] {one.identity}", flush=True)
+    return reads

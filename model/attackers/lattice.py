@@ -32,7 +32,7 @@ _FRACTIONS = np.arange(0.0, 1.0, 1 / 32)
 _OUTLIER = 6.0  # levels; beyond it a sample's texture tells nothing of a threshold
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class LatticeDraw(Draw):
     """Thresholds on Roberts' R2 lattice, turned by the golden ratio from frame to frame; ``key`` mod 256 is
     all that is secret. For comparison: the filter must not use it."""

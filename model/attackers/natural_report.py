@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.attackers.calls import CALLS, FACE_SHARE, PICTURE, PLANES
+from model.attackers.chance import in_words
 from model.evaluate.report import table
 
 
@@ -92,7 +93,7 @@ def _readings(found: Mapping[str, Any]) -> str:
                 f"{read['at the true rate']:.0%}",
                 f"{read['found after the notch']:.0%}",
                 f"{read['chance']:.0%}",
-                f"{100 * gain['value']:.1f} ({100 * gain['low']:.1f} to {100 * gain['high']:.1f})",
+                in_words(gain, 100),
             )
         else:
             row += ("",) * 4

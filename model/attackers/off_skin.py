@@ -23,10 +23,10 @@ from model.attackers.calls import CALLS, PLANES, after, call_names
 from model.attackers.gather import gather_with
 from model.attackers.layout import Recording, Version, load
 from model.attackers.off_skin_report import section
-from model.attackers.reading import APART_BPM, Tally, can_be_found, rate_of
+from model.attackers.reading import Tally, can_be_found, rate_of, readable_scenes
 from model.attackers.record import filter_of, record_versions, recordings_mark
 from model.attackers.regions import REGIONS
-from model.attackers.scenes import FPS, SECONDS, Scene, draw_scenes
+from model.attackers.scenes import FPS, SECONDS, Scene
 from model.code_mark import ROOT
 from model.evaluate.metrics import ATTACKERS
 from model.evaluate.program import name_of, run_program
@@ -100,16 +100,6 @@ def nulled(skin: Array64, other: Array64, target: float) -> Array64:
     near_skin, near_other = (band_pass(log, FPS, *band) for log in logs)
     power = (near_skin * near_other).sum(axis=0) / np.maximum((near_other**2).sum(axis=0), 1e-20)
     return np.asarray(skin * np.exp(-power * logs[1]))
-
-
-def readable_scenes(faces: Path | None, count: int, seconds: float) -> list[Scene]:
-    """The first ``count`` test scenes whose true rate is clear of the shown one."""
-    clear = [
-        one
-        for one in draw_scenes(faces, "test", 4 * count + 8, seconds)
-        if all(abs(k * one.targets[0] - one.settings.hr) >= APART_BPM for k in (1, 2, 3))
-    ]
-    return clear[:count]
 
 
 def _record(scene: Scene, folder: Path, artifact: Path | None, calls: Sequence[str]) -> Path:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.attackers.calls import PLANES
+from model.attackers.chance import in_words
 from model.attackers.regions import REGIONS
 from model.evaluate.report import table
 
@@ -30,7 +31,7 @@ def section(figures: Figures, call: str = PLANES) -> str:
             rows.append((name, "0", "–", "–", "–"))
             continue
         shares = (f"{100 * entry[kind]:.0f} %" for kind in ("found", "chance"))
-        rows.append((name, str(entry["clips"]), *shares, _points(entry["gain"])))
+        rows.append((name, str(entry["clips"]), *shares, in_words(entry["gain"], 100)))
     summary = table(("", "clips", "found", "chance", "gain (points)"), rows)
     parts = (head, ABOUT, summary, "Found, and by chance, by reader:", _readers(figures))
     return "\n\n".join(part.rstrip() for part in parts)
@@ -63,8 +64,3 @@ def bars(figures: Figures) -> dict[str, Figures]:
         for name, entry in figures.items()
         if name.endswith("out")
     }
-
-
-def _points(gain: Figures) -> str:
-    value, low, high = (100.0 * gain[key] for key in ("value", "low", "high"))
-    return f"{value:.1f} ({low:.1f} to {high:.1f})"

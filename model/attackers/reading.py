@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import numpy.typing as npt
 
 from model.attackers.chance import mean_difference, share
 from model.attackers.layout import Recording
+from model.attackers.scenes import SIZE, Scene, draw_scenes
 from model.evaluate.metrics import ATTACKERS, HIT_BPM
 from streamfilter.rppg.estimators import ESTIMATORS
 from streamfilter.rppg.heart_rate import heart_rate, heart_rate_after_notch, notch_out
@@ -23,9 +25,18 @@ _LOW, _HIGH = 45.0, 115.0  # an attacker who knows what hearts do at rest looks 
 
 def can_be_found(recording: Recording, targets: Sequence[float]) -> bool:
     """Whether the true rate lies clear of the notches at these targets."""
-    return all(
-        abs(order * target - recording.true_bpm) >= APART_BPM for target in targets for order in (1, 2, 3)
-    )
+    return _clear(recording.true_bpm, targets)
+
+
+def readable_scenes(faces: Path | None, count: int, seconds: float, size: int = SIZE) -> list[Scene]:
+    """The first ``count`` test scenes, ``size`` pixels a side, whose drawn rate is clear of the first shown
+    one."""
+    drawn = draw_scenes(faces, "test", 4 * count + 8, seconds, size)
+    return [one for one in drawn if _clear(one.settings.hr, one.targets[:1])][:count]
+
+
+def _clear(bpm: float, targets: Sequence[float]) -> bool:
+    return all(abs(order * target - bpm) >= APART_BPM for target in targets for order in (1, 2, 3))
 
 
 def rates_of(trace: Array64, fps: float, targets: Sequence[float]) -> dict[str, float]:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.attackers import off_skin_report
+from model.attackers.chance import in_words
 from model.attackers.plots import Bar, draw_gains
 from streamfilter.artifact import write_whole
 
@@ -83,17 +84,17 @@ def _bars(figures: Figures) -> str:
     readings |= off_skin_report.bars(figures["off_skin"])
     for name, entry in readings.items():
         if entry.get("clips"):
-            gain = _interval(entry["gain"], 100, " points")
+            gain = in_words(entry["gain"], 100, " points")
             rows.append((name, "no more often than without a pulse", gain, _word(entry["met"])))
     for name, entry in figures.get("learned", {}).get("filtered", {}).items():
         if "gain on the mean" in entry:
-            gain = _interval(entry["gain on the mean"], 100, " %")
+            gain = in_words(entry["gain on the mean"], 100, " %")
             word = _word(entry["met"], entry["sure"])
             rows.append((f"learned, {name}", "5 % better than the mean at most", gain, word))
     for natural, table in figures.get("detector", {}).items():
         for name, entry in table["detectors"].items():
             word = _word(entry["met"])
-            rows.append((f"detector, {name}, against {natural}", "AUC 0.6 at most", _interval(entry), word))
+            rows.append((f"detector, {name}, against {natural}", "AUC 0.6 at most", in_words(entry), word))
     lines = ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(["## Bars", "", "| attacker | bar | measured (95 %) | |", "|---|---|---|---|", *lines])
 
@@ -101,7 +102,7 @@ def _bars(figures: Figures) -> str:
 def _above_chance(figures: Figures) -> str:
     """What is found surely more often than by chance although no bar asks: the figures' bad news, on top."""
     found = [
-        f"{name} {_interval(entry['gain'], 100, ' points')}"
+        f"{name} {in_words(entry['gain'], 100, ' points')}"
         for name, entry in _beside_the_bars(figures)
         if (entry["gain"]["low"] or 0.0) > 0.0
     ]
@@ -124,14 +125,6 @@ def _word(met: bool, sure: bool = False) -> str:
     return "**missed**" if not met else "surely met" if sure else "met"
 
 
-def _interval(entry: Figures, scale: float = 1.0, unit: str = "") -> str:
-    if entry["value"] is None:
-        return "–"
-    digits = 1 if scale > 1 else 2
-    low, high = (float("nan") if entry[k] is None else scale * entry[k] for k in ("low", "high"))
-    return f"{scale * entry['value']:.{digits}f}{unit} ({low:.{digits}f} to {high:.{digits}f})"
-
-
 def _readings(title: str, tables: Figures) -> str:
     lines = [f"## {title}", "", "| | clips | found | chance | gain (points) |", "|---|---|---|---|---|"]
     lines += [_row(name, entry) for name, entry in tables.items()]
@@ -143,7 +136,7 @@ def _row(name: str, entry: Figures) -> str:
         return f"| {name} | 0 | – | – | – |"
     return (
         f"| {name} | {entry['clips']} | {100 * entry['found']:.0f} % | {100 * entry['chance']:.0f} % "
-        f"| {_interval(entry['gain'], 100)} |"
+        f"| {in_words(entry['gain'], 100)} |"
     )
 
 
@@ -165,11 +158,11 @@ def _beyond(tables: Figures) -> str:
         return head + "Not measured: run `python -m model.evaluate.beyond` first."
     lines = ["| | regions | found | chance | gain (points) |", "|---|---|---|---|---|"]
     for way, entry in tables.items():
-        found, chance = (_interval(entry[k], 100, " %") for k in ("found", "chance"))
+        found, chance = (in_words(entry[k], 100, " %") for k in ("found", "chance"))
         name = "unfiltered" if way == "before" else "filtered"
         lines.append(
             f"| {name} | {entry['regions']} in {entry['scenes']} scenes | {found} | {chance} "
-            f"| {_interval(entry['gain'], 100)} |"
+            f"| {in_words(entry['gain'], 100)} |"
         )
     return head + "From the scenes of `python -m model.evaluate.beyond`.\n\n" + "\n".join(lines)
 
@@ -186,11 +179,11 @@ def _learned(tables: Figures) -> str:
     ]
     for kind in ("filtered", "unfiltered"):
         for name, entry in tables[kind].items():
-            error = _interval(entry["error"])
+            error = in_words(entry["error"])
             if "seeds" not in entry:
                 lines.append(f"| {kind} | always the training {name} | {error} | | | | |")
                 continue
-            gains = [_interval(entry[f"gain on the {c}"], 100, " %") for c in ("mean", "median")]
+            gains = [in_words(entry[f"gain on the {c}"], 100, " %") for c in ("mean", "median")]
             seeds = " ".join(f"{value:.1f}" for value in entry["seeds"])
             near = f"{100 * entry['within 3 bpm']:.0f} %"
             lines.append(f"| {kind} | {name} | {error} | {seeds} | {near} | {' | '.join(gains)} |")
@@ -210,7 +203,7 @@ def _detector(tables: Figures) -> str:
     ]
     for name in next(iter(tables.values()))["detectors"]:
         lines.append(
-            f"| {name} | " + " | ".join(_interval(tables[k]["detectors"][name]) for k in tables) + " |"
+            f"| {name} | " + " | ".join(in_words(tables[k]["detectors"][name]) for k in tables) + " |"
         )
     for natural, table in tables.items():
         told = ", ".join(f"{name} {value:.2f}" for name, value in table["best marks"].items())
@@ -234,7 +227,7 @@ def _differencing(tables: Figures) -> str:
         if isinstance(entry, Mapping):
             lines.append(
                 f"| {way} | {100 * entry['found']:.0f} % | {100 * entry['chance']:.0f} % "
-                f"| {_interval(entry['gain'], 100)} | {_interval(entry['over_one'], 100)} |"
+                f"| {in_words(entry['gain'], 100)} | {in_words(entry['over_one'], 100)} |"
             )
     return "\n".join([*lines, "", f"{tables['clips']} clips clear of both targets."])
 

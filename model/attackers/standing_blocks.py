@@ -7,11 +7,9 @@ attacker (`blocks`) takes what most blocks do for the edit. Writes attackers/sta
 from __future__ import annotations
 
 import argparse
-import multiprocessing
 import os
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import ExitStack
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -19,9 +17,10 @@ from typing import Any
 
 import numpy as np
 
+from model.attackers.gather import read_all
 from model.attackers.layout import Recording
-from model.attackers.reading import APART_BPM, Tally
-from model.attackers.scenes import SECONDS, Scene, draw_scenes
+from model.attackers.reading import Tally, readable_scenes
+from model.attackers.scenes import SECONDS, Scene
 from model.attackers.standing_blocks_reading import (
     ATTACKS,
     REAL_CLIP,
@@ -48,13 +47,9 @@ HEADS = ("still", "moving", "all")
 def scenes_of(faces: Path | None, count: int, seconds: float) -> list[Scene]:
     """The first ``count`` test scenes whose true rate is clear of the shown one, their motion as ``MOTION``
     says."""
-    drawn = draw_scenes(faces, "test", 4 * count + 8, seconds, SIZE)
-    clear = [
-        one for one in drawn if all(abs(k * one.targets[0] - one.settings.hr) >= APART_BPM for k in (1, 2, 3))
-    ]
     return [
         replace(one, settings=replace(one.settings, motion=MOTION[k % len(MOTION)]))
-        for k, one in enumerate(clear[:count])
+        for k, one in enumerate(readable_scenes(faces, count, seconds, SIZE))
     ]
 
 
@@ -115,15 +110,7 @@ def study(options: argparse.Namespace, command: str) -> int:
     if not scenes:
         raise UsageError("no scene's true rate is clear of the shown one: give more --scenes")
     attacked = partial(read_scene, received=options.received, pulse=options.pulse)
-    reads = []
-    with ExitStack() as held:
-        found: Iterable[Read] = map(attacked, scenes)
-        if options.jobs > 1:
-            pool = held.enter_context(multiprocessing.get_context("spawn").Pool(options.jobs))
-            found = pool.imap_unordered(attacked, scenes)
-        for done, one in enumerate(found, 1):
-            reads.append(one)
-            print(f"[{done}/{len(scenes)}] {one.identity}", flush=True)
+    reads = read_all(attacked, scenes, options.jobs)
     figures = figures_of(reads)
     clip = options.clips / f"{REAL_CLIP}.mp4"
     if clip.is_file():

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from model.attackers.calls import PLANES
+from model.attackers.chance import tally_cells
 from model.attackers.standing_blocks_reading import UNFILTERED
 from model.evaluate.metrics import HIT_BPM
 from model.evaluate.report import table
@@ -77,7 +78,7 @@ def _planes(found: Mapping[str, Any]) -> str:
     for source, attacks in found[PLANES].items():
         unfiltered = {"unfiltered, mean alone": found[UNFILTERED][source]["mean alone"]}
         rows += [
-            (source, attack, head, *_cells(one))
+            (source, attack, head, *tally_cells(one))
             for attack, heads in (unfiltered | attacks).items()
             for head, one in heads.items()
             if one["clips"] and head != "all"
@@ -87,7 +88,7 @@ def _planes(found: Mapping[str, Any]) -> str:
 
 def _received(found: Mapping[str, Any]) -> str:
     rows = [
-        (way, source, attack, *_cells(heads["all"]))
+        (way, source, attack, *tally_cells(heads["all"]))
         for way, sources in found.items()
         for source, attacks in sources.items()
         for attack, heads in attacks.items()
@@ -114,12 +115,6 @@ def _each(found: Mapping[str, Any]) -> str:
         for name in names
     ]
     return f"Each reading, all heads (found / chance):\n\n{table(('reading', *entries), rows)}"
-
-
-def _cells(one: Mapping[str, Any]) -> tuple[str, str, str, str]:
-    value, low, high = (100.0 * one["gain"][key] for key in ("value", "low", "high"))
-    gain = f"{value:.1f} ({low:.1f} to {high:.1f})"
-    return str(one["clips"]), f"{one['found']:.0%}", f"{one['chance']:.0%}", gain
 
 
 def _real(real: Mapping[str, Any]) -> str:
