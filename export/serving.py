@@ -359,9 +359,9 @@ def _gain(
     )
     common = g("MatMul", _opponent(s).T, g.reshape(shared, 3, 1))
     taken = g("Tanh", g("Add", g("Add", mixed, residual), common))
-    removal = g.reshape(g("Mul", taken, s.removal), 3, side, side)
-    # All parts in units of the limit, which the last matrix gives back.
-    unit = np.float32(-s.limit)
+    removal = g.reshape(taken, 3, side, side)
+    # All parts in units of the most that is taken out, which the last matrix gives back.
+    unit = np.float32(_unit(s))
     line = bilinear(3, side)
     noise = g("MatMul", line / unit, g("MatMul", masking, line.T))
     shown = g.reshape(_wanted(g, *wanted, s), 3, 1, 1)
@@ -370,8 +370,13 @@ def _gain(
     return g("MatMul", line * unit, g("MatMul", edit, line.T))
 
 
+def _unit(s: StreamSettings) -> float:
+    """What a hyperbolic tangent of 1 takes out, relative."""
+    return -s.removal * s.limit
+
+
 def _wanted(g: GraphWriter, phase: str, strength: str, s: StreamSettings) -> str:
-    """The wanted pulse (batch, 3) over minus the limit: the waveform of ``model.conditioning.wanted_wave``
+    """The wanted pulse (batch, 3) over the unit: the waveform of ``model.conditioning.wanted_wave``
     times its colour.
 
     cos kφ + i sin kφ = (c + i s)^k is a sum over the k-fold products of (c, s), so that harmonics, lags and
@@ -386,6 +391,6 @@ def _wanted(g: GraphWriter, phase: str, strength: str, s: StreamSettings) -> str
         amplitude * (factor * np.exp(-1j * lag)).real
         for (amplitude, lag), factor in zip(HARMONICS, factors, strict=True)
     ]
-    colour = np.array(s.pulse_direction) / -s.limit
+    colour = np.array(s.pulse_direction) / _unit(s)
     wave = g("MatMul", g("Concat", *products, axis=1), np.concatenate(rows)[:, None] * colour)
     return g("Mul", wave, strength)

@@ -18,6 +18,7 @@ from streamfilter.face_filter import VideoFilter, build_filter
 from streamfilter.frame import Frame
 from streamfilter.frame_filter import TOO_MANY
 from streamfilter.skin import shows_skin, skin_tone
+from tests.engine_inputs import listen
 from tests.face_scene import Place, frame_of, scene
 
 
@@ -216,14 +217,7 @@ def test_strength_glides_to_nothing_and_back_within_a_second(
     tiny_artifact: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     video = make(tiny_artifact)
-    told: list[float] = []
-    step = video.engine.step
-
-    def listening(inputs: dict[str, np.ndarray], state: object) -> object:
-        told.append(float(inputs[contract.STRENGTH][0, 0]))
-        return step(inputs, state)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(video.engine, "step", listening)
+    told = listen(monkeypatch, video.engine, contract.STRENGTH)
     with pytest.raises(UsageError):
         video.set_strength(1.5)
     for index, frame in enumerate(frames([LEFT], 100)):

@@ -15,6 +15,7 @@ from streamfilter.errors import EngineError
 from streamfilter.face_filter import VideoFilter, build_filter
 from streamfilter.frame import ColorSpec, Frame, Plane
 from streamfilter.standing import LONGEST, Standing
+from tests.engine_inputs import listen
 from tests.face_scene import frame_of, scene
 
 FPS = 15
@@ -73,14 +74,7 @@ def test_the_edit_is_that_of_the_stream_without_the_second_ones(
     """Estimate, clock and noise step by the camera's own time: nothing is told of a picture twice."""
     settings = FilterSettings(artifact=tiny_artifact, engine="onnxruntime", seed=1)
     single, doubled = build_filter(settings), build_filter(settings)
-    told: list[float] = []
-    step = doubled.engine.step
-
-    def listening(inputs: dict[str, np.ndarray], state: object) -> object:
-        told.append(float(inputs[contract.DT][0, 0]))
-        return step(inputs, state)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(doubled.engine, "step", listening)
+    told = listen(monkeypatch, doubled.engine, contract.DT)
     given = pictures(20)
     once = [single.process(frame).frame for frame in given]
     again = [doubled.process(frame).frame for frame in twice(given)]
