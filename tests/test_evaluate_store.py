@@ -126,10 +126,11 @@ def test_a_camera_that_compresses_keeps_frame_and_truth_together(tmp_path: Path)
     raw = np.stack([each.frame.y for each in drawn]).astype(int)
     seen = np.stack([frame.y for frame in clip.frames()])
     blocks = np.stack([block_sums(frame, clip, k) for k, frame in enumerate(clip.frames())])
-    trace, free = face_trace(blocks), face_trace(clip.pulse.free)
-    for ours, theirs in ((seen, raw), (trace, free)):
+    for ours, theirs in ((seen, raw), (blocks, clip.pulse.free)):
         apart = [float(np.abs(np.roll(ours, k, axis=0) - theirs)[4:-4].mean()) for k in range(-3, 4)]
-        assert np.argmin(apart) == 3
+        assert apart.pop(3) < 0.5 * min(apart)
+    elsewhere = open_synthetic(spec, tmp_path / "elsewhere")
+    np.testing.assert_array_equal(seen, np.stack([frame.y for frame in elsewhere.frames()]))
     written = (tmp_path / f"camera-{spec.key()}" / TRUTH).stat().st_mtime_ns
     again = open_synthetic(spec, tmp_path)
     assert again.read == clip.read

@@ -58,10 +58,11 @@ CODECS: Mapping[str, Codec] = MappingProxyType(
     }
 )
 PLAIN = "yuv420p"  # the 8-bit planes as they are
+# No B-frames: a camera sends none, and libx264 with them does not give the same pictures every time.
 CAMERAS: Mapping[str, Codec] = MappingProxyType(
     {
         "mjpeg": Codec("mjpeg", (("qmin", "4"), ("qmax", "4"))),
-        "h264": Codec("libx264", (("preset", "veryfast"), ("crf", "21"), ("threads", "1"))),
+        "h264": Codec("libx264", (("preset", "veryfast"), ("crf", "21"), ("bf", "0"), ("threads", "1"))),
     }
 )
 
