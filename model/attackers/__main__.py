@@ -29,7 +29,7 @@ from model.attackers.scenes import SECONDS, Role, Scene
 from model.code_mark import ROOT, code_mark
 from model.evaluate.__main__ import commit_of
 from model.evaluate.program import name_of, run_program
-from streamfilter.artifact import load_artifact
+from streamfilter.artifact import load_artifact, write_whole
 from streamfilter.errors import UsageError
 
 _LEAST_SECONDS = 6.0
@@ -152,9 +152,7 @@ def recorded(scenes: Sequence[Scene], cache: Path) -> list[Recording]:
 def remembered(path: Path, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """The figures in ``path``, worked out where it is not there: a run that was cut short goes on."""
     if not path.is_file():
-        part = path.with_name(f"part-{path.name}")
-        part.write_text(json.dumps(run()))
-        part.replace(path)
+        write_whole(path, json.dumps(run()))
     figures: dict[str, Any] = json.loads(path.read_text())
     return figures
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from model.code_mark import code_mark, digest_of
-from streamfilter.artifact import default_artifact_path
+from streamfilter.artifact import default_artifact_path, write_whole
 
 _READING = (
     "model/evaluate/[!_]*.py",
@@ -51,6 +51,4 @@ def recall(folder: Path, name: str, mark: str) -> dict[str, Any] | None:
 
 def keep(folder: Path, name: str, mark: str, figures: dict[str, Any]) -> None:
     """Keeps figures, in place of older ones of the same name."""
-    part = folder / f"{name}.json.part"
-    part.write_text(json.dumps({"fingerprint": mark, "figures": figures}))
-    part.replace(folder / f"{name}.json")
+    write_whole(folder / f"{name}.json", json.dumps({"fingerprint": mark, "figures": figures}))

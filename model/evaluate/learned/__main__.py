@@ -31,7 +31,7 @@ from model.rivals.protocol import Rival
 from model.rivals.pulse_edit import PulseEdit
 from model.rivals.reference import ReferenceRival, described
 from model.rivals.region_edit import RegionEdit
-from streamfilter.artifact import load_artifact
+from streamfilter.artifact import load_artifact, write_whole
 from streamfilter.errors import SourceError, UsageError
 
 ESTIMATORS_NOTE = """With the weights that open-rppg 0.1.1 publishes, in a process of their own
@@ -139,9 +139,7 @@ def _measured(spec: Spec, setup: Setup, kept: Path, cache: Path) -> dict[str, An
         return known
     result = measure_clip(opened(spec, cache), setup)
     kept.parent.mkdir(parents=True, exist_ok=True)
-    part = kept.with_suffix(".part")
-    part.write_text(json.dumps(result))
-    part.replace(kept)
+    write_whole(kept, json.dumps(result))
     return result
 
 

@@ -29,7 +29,7 @@ from model.rivals.protocol import Rival
 from model.rivals.pulse_edit import PulseEdit
 from model.rivals.reference import ReferenceRival
 from model.rivals.region_edit import RegionEdit
-from streamfilter.artifact import load_artifact
+from streamfilter.artifact import load_artifact, write_whole
 from streamfilter.errors import PhysioCamError, SourceError
 
 _SOURCES = (
@@ -116,9 +116,7 @@ def _measured(job: Job, clip: DatasetClip, methods: Methods) -> dict[str, Any]:
             else measure_method(name, made, given, methods, job.targets)
         )
         kept.parent.mkdir(parents=True, exist_ok=True)
-        part = kept.with_suffix(".part")
-        part.write_text(json.dumps(parts[name]))
-        part.replace(kept)
+        write_whole(kept, json.dumps(parts[name]))
     first, last = made.read
     return {
         "name": clip.name,
