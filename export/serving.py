@@ -24,11 +24,12 @@ import numpy.typing as npt
 import onnx
 
 from export.graph import GraphWriter
+from export.serving_cover import cover
 from export.serving_front import front_end, signal_weights
 from model.encoder import PATCH
 from model.film import MIX, RESIDUAL
 from model.frontend import BLACK, OPPONENT
-from model.physiolatent import COVER_FROM, COVER_FULL, PhysioLatent, StreamSettings, skin_prior
+from model.physiolatent import PhysioLatent, StreamSettings, skin_prior
 from streamfilter import contract
 from streamfilter.clock import HARMONICS
 
@@ -64,7 +65,7 @@ def serving_graph(network: PhysioLatent) -> onnx.ModelProto:
     for index in range(s.blocks):
         z = _block(g, p, f"blocks.{index}.", index, z, scales[9 * index : 9 * index + 9], biases[index], s)
     mix, residual, logit = _decoder(g, p, z, fine, films, s)
-    gain = _gain(g, estimate, mix, residual, logit, masking, (phase, strength), s)
+    gain = _gain(g, crop, estimate, mix, residual, logit, masking, (phase, strength), s)
     g.output(gain, contract.GAIN, 3, s.crop, s.crop)
     return g.model("physiolatent-serving")
 
@@ -318,6 +319,7 @@ def _opponent(s: StreamSettings) -> Array:
 
 def _gain(
     g: GraphWriter,
+    crop: str,
     estimate: str,
     mix: str,
     residual: str,
@@ -328,8 +330,6 @@ def _gain(
 ) -> str:
     side = 2 * s.grid
     skin = g("Sigmoid", logit)
-    slope = 1.0 / (COVER_FULL - COVER_FROM)
-    cover = g("HardSigmoid", skin, alpha=slope, beta=-COVER_FROM * slope)  # a line, held to 0..1
     weight = g("Add", g("Mul", skin, skin), 1e-4)
 
     matrices, pooling = g.split(mix, [MIX - 1, 1], 1)
@@ -365,9 +365,10 @@ def _gain(
     line = bilinear(3, side)
     noise = g("MatMul", line / unit, g("MatMul", masking, line.T))
     shown = g.reshape(_wanted(g, *wanted, s), 3, 1, 1)
-    edit = g("Mul", g("Add", g("Add", removal, noise), shown), cover)
+    edit = g("Add", g("Add", removal, noise), shown)
     line = bilinear(side, s.crop)
-    return g("MatMul", line * unit, g("MatMul", edit, line.T))
+    whole = g("MatMul", line * unit, g("MatMul", edit, line.T))
+    return g("Mul", whole, cover(g, crop, skin, line))
 
 
 def _unit(s: StreamSettings) -> float:

@@ -23,6 +23,7 @@ from streamfilter.errors import UsageError
 Key = tuple[float, float]  # which clip and where in it, both 0..1
 GRID = 18  # cells on a side of the network's edits, for a crop of 72
 REFRESH_SECONDS = 60.0
+_HARDLY_SKIN = 1e-3  # share of skin below which a cell's colour is that of all its pixels
 
 
 class WindowSource(Dataset[Batch]):
@@ -66,13 +67,17 @@ def window(clip: Clip, start: int, frames: int, grid: int = GRID) -> Batch:
     mask = torch.from_numpy(clip.skin[part].astype(np.float32))[:, None].mul_(1.0 / 255.0)
     skin = pool_to(mask, grid)
     field, direction = torch.from_numpy(clip.field[part].copy()), torch.from_numpy(clip.direction.copy())
-    # Label of a cell: its skin share times the smooth field at its centre.
-    pulse = render_label_torch(skin[None], field[None], direction[None])[0]
+    # A cell's label is what its skin shows, each pixel weighted by how far it is skin, as whoever reads the
+    # picture weights it: of a cell that skin fills by half, all of its pulse; of one that is half skin all
+    # over, half of it.
+    shown = pool_to(mask * mask, grid) / (skin + _HARDLY_SKIN)
+    pulse = render_label_torch(shown[None], field[None], direction[None])[0]
+    colour = (pool_to(crop * mask, grid) + _HARDLY_SKIN * pool_to(crop, grid)) / (skin + _HARDLY_SKIN)
     dt = torch.from_numpy(clip.dt[part].astype(np.float32))
     rate = float(clip.rate[part].mean()) / 60.0 if clip.settings.strength > 0 else 0.0
     wave = torch.from_numpy(clip.bvp[part].astype(np.float32))
     times = torch.from_numpy((clip.times[part] - clip.times[start]).astype(np.float32))
-    labels = Labels(pool_to(crop, grid), pulse, skin)
+    labels = Labels(colour, pulse, skin)
     return Batch(crop, labels, Pulse(wave, times, torch.tensor(rate)), dt[:, None])
 
 

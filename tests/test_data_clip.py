@@ -12,7 +12,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from model.data.clip import CROP, generate_clip, plan, pulse_free
-from model.data.label import crop_basis, in_crop, monomials, smooth_map
+from model.data.label import crop_basis, in_crop, monomials, smooth_map, smooth_strength
 from model.data.portrait import Portrait, builtin_portrait
 from model.data.process import grid
 from model.data.pulse import draw_pulse
@@ -124,6 +124,15 @@ def test_cubics_stay_exact_under_a_change_of_coordinates() -> None:
     u, v = 0.9 * x + 0.1 * y + 0.2, -0.1 * x + 1.1 * y - 0.3
     drawn = np.tensordot(in_crop(coefficients, affine)[0], crop_basis(size), 1)
     assert np.abs(drawn - monomials(u, v) @ coefficients).max() < 1e-5
+
+
+def test_a_pulse_that_falls_towards_the_edge_keeps_its_mean() -> None:
+    axis = np.linspace(-0.8, 0.8, 401)
+    y, x = np.meshgrid(axis, axis, indexing="ij")
+    strength, _ = smooth_strength(np.random.default_rng(0), 0.01, 0.0, 0.0, edge=0.5)
+    drawn = monomials(x, y) @ strength
+    assert drawn.mean() == pytest.approx(0.01, rel=0.01)
+    assert drawn[200, 200] - drawn[200, 0] == pytest.approx(0.01 * 0.5 * 0.8**2)
 
 
 def test_settings_out_of_range_are_refused() -> None:

@@ -143,6 +143,30 @@ def test_removal_scales_what_is_taken_out_and_nothing_else(network: PhysioLatent
     torch.testing.assert_close(more.wanted, whole.wanted)
 
 
+def test_the_edit_ends_where_the_skin_does_within_a_cell(network: PhysioLatent) -> None:
+    """The skin map knows cells of 4 pixels; hair that begins within one is seen in the picture."""
+    size, edge = network.settings.crop, 38
+    crop = torch.full((1, 1, 3, size, size), 0.15)
+    crop[..., :edge] = 0.6
+    skin = torch.zeros(1, 1, 1, size // 4, size // 4)
+    skin[..., : edge // 4] = 1.0
+    skin[..., edge // 4] = 0.5  # columns 36 to 39, of which two are skin
+    cover = network._cover(skin, crop)[0, 0, 0]
+    middle = cover[10:-10]
+    assert float(middle[:, :edge].min()) > 0.99
+    assert float(middle[:, edge:].max()) < 0.15 and float(middle[:, edge + 1 :].max()) < 0.01
+
+
+def test_a_flat_picture_leaves_the_skin_map_as_it_is(network: PhysioLatent) -> None:
+    size = network.settings.crop
+    skin = torch.zeros(1, 1, 1, size // 4, size // 4)
+    skin[..., 6:12, 6:12] = 1.0
+    cover = network._cover(skin, torch.full((1, 1, 3, size, size), 0.5))[0, 0, 0]
+    assert float(cover[36, 36]) == 1.0
+    assert float(cover[:12].max()) == 0.0
+    assert torch.allclose(cover, cover.flip(0), atol=1e-5) and torch.allclose(cover, cover.T, atol=1e-5)
+
+
 def test_strength_zero_shows_no_pulse(network: PhysioLatent) -> None:
     inputs = clip(8)
     inputs["strength"] = torch.zeros_like(inputs["strength"])

@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from model import checkpoint
 from model.configuration import Settings, from_table, load_settings
+from model.data.label import render_label
+from model.losses import mean_colour
 from model.objective import objective
 from model.perceptual import ConvolutionBackbone, Lpips
 from model.physiolatent import PhysioLatent
@@ -152,6 +155,23 @@ def test_text_of_the_wrong_size_is_refused(clips: Path, tmp_path: Path, tiny: Se
     settings = replace(tiny, network=replace(tiny.network, text_dim=32))
     with pytest.raises(UsageError, match="text_dim"):
         trainer(settings, clips, tmp_path)
+
+
+def test_cells_and_their_labels_tell_what_is_read_of_the_pixels(clips: Path, tiny: Settings) -> None:
+    """The face's mean over its skin, as it is and without its pulse: of 324 cells as of 5184 pixels."""
+    source = WindowSource(clips, tiny.window.frames)
+    clip, labels = source.clips.clip(0), source[0.0, 0.0].labels
+    frames = slice(0, tiny.window.frames)
+    seen = clip.observed_rgb()[frames]
+    free = seen / (1.0 + render_label(clip.skin[frames], clip.field[frames], clip.direction))
+    weight = clip.skin[frames, ..., None] / 255.0
+    pixels, without = ((x * weight).sum((1, 2)) / weight.sum((1, 2)) for x in (seen, free))
+    cells = mean_colour(labels.observed[None], labels.skin[None])[0].numpy()
+    np.testing.assert_allclose(cells, pixels, rtol=1e-3)
+    read = mean_colour((labels.observed / (1.0 + labels.pulse))[None], labels.skin[None])[0].numpy()
+    pulse = np.log(pixels / without)[:, 1]
+    assert pulse.std() > 5e-4
+    np.testing.assert_allclose(np.log(cells / read)[:, 1], pulse, atol=0.05 * pulse.std())
 
 
 def test_sampler_takes_each_clip_once_a_pass_and_skips_ahead() -> None:

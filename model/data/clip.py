@@ -85,7 +85,9 @@ def plan(rng: Rng, footage: Portrait, settings: ClipSettings, size: int, tracked
     motion = draw_motion(rng, clock, times, pulse.breath, settings.motion, settings.view, tracked)
     light = draw_light(rng, clock, times, motion, settings)
     affine = motion.affine()
-    strength, delay = smooth_strength(rng, settings.strength, settings.uneven, settings.delay)
+    strength, delay = smooth_strength(
+        rng, settings.strength, settings.uneven, settings.delay, settings.edge
+    )
     field = pulse_field(strength, delay, affine, pulse.bvp, pulse.slope)
     # Breathing moves the blood's baseline. It is below the heart's band and not part of the label.
     baseline = float(rng.uniform(0.0, 0.3)) * pulse.breath

@@ -114,7 +114,9 @@ def generate_film_clip(rng: Rng, film: Film, settings: ClipSettings) -> Clip:
     still = draw_motion(rng, clock, times, pulse.breath, 0, settings.view)
     light = draw_light(rng, clock, times, still, settings)
     affine = still.affine()
-    strength, delay = smooth_strength(rng, settings.strength, settings.uneven, settings.delay)
+    strength, delay = smooth_strength(
+        rng, settings.strength, settings.uneven, settings.delay, settings.edge
+    )
     field = pulse_field(strength, delay, affine, pulse.bvp, pulse.slope)
     direction = np.asarray(settings.direction, np.float32)
     flip = bool(rng.random() < 0.5)

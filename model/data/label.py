@@ -22,6 +22,7 @@ Array32 = npt.NDArray[np.float32]
 Array64 = npt.NDArray[np.float64]
 
 TERMS = 10
+_MEAN_SQUARE = 2 * 0.8**2 / 3  # of the distance from the middle, over the square that ``smooth_map`` fills
 
 
 def monomials(x: Array64, y: Array64) -> Array64:
@@ -47,13 +48,18 @@ def smooth_map(rng: Rng) -> Array64:
     return np.asarray(raw / np.abs(basis @ raw).max())
 
 
-def smooth_strength(rng: Rng, strength: float, uneven: float, delay: float) -> tuple[Array64, Array64]:
+def smooth_strength(
+    rng: Rng, strength: float, uneven: float, delay: float, edge: float = 0.0
+) -> tuple[Array64, Array64]:
     """Maps A and D (10,) over the face: the pulse's strength, and strength times delay (seconds).
 
-    Strength differs by up to ``uneven`` (relative), delay by up to ``delay`` from end to end.
+    Strength differs by up to ``uneven`` (relative), delay by up to ``delay`` from end to end. From the
+    face's middle outwards the strength falls by ``edge`` times the squared distance in half faces, its mean
+    over the face kept.
     """
     mean = np.zeros(TERMS)
-    mean[0] = 1.0
+    mean[0] = 1.0 + edge * _MEAN_SQUARE
+    mean[[3, 5]] = -edge  # x², y²
     return strength * (mean + uneven * smooth_map(rng)), strength * 0.5 * delay * smooth_map(rng)
 
 

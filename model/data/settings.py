@@ -23,7 +23,8 @@ class ClipSettings:
 
     ``strength`` is the pulse's amplitude (half of peak to peak, about) in G over the face on average,
     0 for none; ``direction`` its share in R, G, B relative to G. ``uneven`` is how far the strength
-    differs over the face, ``delay`` the range of the pulse's delay over the face in seconds.
+    differs over the face, ``edge`` how far it falls towards the face's edges (`label.smooth_strength`),
+    ``delay`` the range of the pulse's delay over the face in seconds.
     ``noise`` is in grey levels of a camera's pixel, ``pixels`` how many of them a crop's cell averages.
     ``view`` is the crop's centre (x, y) and half side in face coordinates, while the head is at rest.
     ``bitrate`` (bit/s) is for H.264 and VP8 at ``codec_size`` pixels; MJPEG takes ``quality`` (2–31).
@@ -37,6 +38,7 @@ class ClipSettings:
     strength: float = 0.005
     direction: tuple[float, float, float] = (0.43, 1.0, 0.69)
     uneven: float = 0.4
+    edge: float = 0.0
     delay: float = 0.04
     drift: float = 0.01
     tint: float = 0.005
@@ -124,5 +126,6 @@ def draw_settings(rng: Rng, ita: float, frames: int = 300, **fixed: Any) -> Clip
         bitrate=int(np.exp(rng.uniform(np.log(150e3), np.log(1e6)))),
         quality=int(rng.integers(3, 14)),
         light=("dim " if dim else "") + kind,
+        edge=float(rng.uniform(0.0, 0.7)),
     )
     return replace(drawn, **fixed)
