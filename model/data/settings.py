@@ -126,6 +126,6 @@ def draw_settings(rng: Rng, ita: float, frames: int = 300, **fixed: Any) -> Clip
         bitrate=int(np.exp(rng.uniform(np.log(150e3), np.log(1e6)))),
         quality=int(rng.integers(3, 14)),
         light=("dim " if dim else "") + kind,
-        edge=float(rng.uniform(0.0, 0.7)),
+        edge=float(rng.spawn(1)[0].uniform(0.0, 0.7)),  # of its own: what is drawn next stays what it was
     )
     return replace(drawn, **fixed)
