@@ -44,10 +44,15 @@ def pulse(bpm: float, phase: float = 0.0) -> Array64:
 
 
 def version(
-    rng: np.random.Generator, change: Array64, flicker: float = 1.0, off_skin: Array64 | None = None
+    rng: np.random.Generator,
+    change: Array64,
+    flicker: float = 1.0,
+    off_skin: Array64 | None = None,
+    rim: Array64 | None = None,
 ) -> Version:
     """A still face whose colours change by ``change`` (T, 3), relative, with a camera's noise; what is no
-    skin in its box changes by ``off_skin``, and outside there is nothing."""
+    skin in its box changes by ``off_skin``, its rim by ``rim`` (as the face does), and outside there is
+    nothing."""
     noise = 2e-4 * np.cumsum(rng.standard_normal((LENGTH, 3)), axis=0) / 4
     face = SKIN * (1 + change + noise + 3e-4 * rng.standard_normal((LENGTH, 3)))
     grain = 2e-3 * rng.standard_normal((LENGTH, 9, 9, 3))
@@ -59,7 +64,8 @@ def version(
         0.4 * SKIN * (1 + (0.0 if off_skin is None else off_skin) + 3e-4 * rng.standard_normal((LENGTH, 3)))
     )
     nothing = np.full((LENGTH, 3), np.nan)
-    regions = np.stack([face, hair, nothing, nothing], axis=1)
+    edge = SKIN * (1 + (change if rim is None else rim) + 3e-4 * rng.standard_normal((LENGTH, 3)))
+    regions = np.stack([face, hair, nothing, nothing, edge], axis=1)
     return Version(face, cells, wide.astype(np.float32), pixels.astype(np.float32), points, regions)
 
 

@@ -1,4 +1,5 @@
-"""Non-skin held against skin: where the filter writes on it, it gives the pulse away; where not, nothing."""
+"""Non-skin and the skin's rim, alone and held against skin: where the filter writes on the one, or leaves the
+other, they give the pulse away; where not, nothing."""
 
 from __future__ import annotations
 
@@ -28,7 +29,7 @@ BOX = FaceBox(60.0, 60.0, 100.0)
 
 def clip(number: int, spilled: bool) -> Recording:
     """A filter that took the true pulse out of the skin and shows another; ``spilled``: on hair as well, so
-    that the hair has the true one upside down."""
+    that the hair has the true one upside down, and not at the skin's rim, which keeps it."""
     rng = np.random.default_rng(number)
     true, target = float(rng.uniform(50, 72)), float(rng.uniform(86, 92))
     beat = np.outer(pulse(true, rng.uniform(0, 6)), DIRECTION)
@@ -37,8 +38,12 @@ def clip(number: int, spilled: bool) -> Recording:
     versions = {
         "raw": version(rng, beat, off_skin=still),
         "free": version(rng, still, off_skin=still),
-        "out": version(rng, shown, off_skin=shown - beat if spilled else still),
-        "out_free": version(rng, shown, off_skin=shown if spilled else still),
+        "out": version(
+            rng, shown, off_skin=shown - beat if spilled else still, rim=beat if spilled else shown
+        ),
+        "out_free": version(
+            rng, shown, off_skin=shown if spilled else still, rim=still if spilled else shown
+        ),
     }
     return Recording(
         f"test-{number:04d}-x", "test", f"face{number % 8}", 0, true, (target, target), pulse(true), versions
@@ -70,6 +75,15 @@ def test_where_only_skin_is_edited_non_skin_tells_nothing(clean: dict[str, Any])
         assert abs(clean[name]["gain"]["value"]) < 0.2, name
 
 
+def test_a_rim_that_keeps_the_pulse_is_read_and_one_edited_as_the_face_is_tells_nothing(
+    spilled: dict[str, Any], clean: dict[str, Any]
+) -> None:
+    for name in ("rim alone, out", "skin less rim, out"):
+        assert spilled[name]["gain"]["low"] > 0.4 and not spilled[name]["met"], name
+        assert clean[name]["met"] and abs(clean[name]["gain"]["value"]) < 0.2, name
+    assert clean["rim alone, raw"]["gain"]["low"] > 0.5  # the control: there was a pulse to be found
+
+
 def test_the_control_finds_the_camera_s_pulse_against_non_skin_and_none_in_it(clean: dict[str, Any]) -> None:
     assert clean["skin less in the box, raw"]["gain"]["low"] > 0.5
     assert clean["in the box alone, raw"]["gain"]["value"] < 0.2
@@ -80,7 +94,7 @@ def test_a_region_that_is_not_there_counts_no_clip_and_is_said_so(clean: dict[st
     page = section(clean)
     assert "| outside alone, out | 0 | – |" in page
     line = next(line for line in page.splitlines() if line.startswith("| skin less it, GREEN, fit |"))
-    assert line.endswith("% | – | – |")
+    assert line.count("| – | – |") == 1 and line.endswith("% |")
 
 
 def test_the_bars_are_those_of_what_was_filtered(spilled: dict[str, Any]) -> None:
@@ -122,13 +136,14 @@ def test_regions_are_sure_skin_in_the_oval_and_bright_non_skin_in_and_out_of_the
     luma, u = np.full((120, 120), 120.0), np.full((60, 60), 110.0)
     luma[:, 100:] = 10.0
     u[:, :10] = 150.0  # a wall of another tone
-    face, inside, beyond, toned = RegionMasks().of(frame(luma, u), skin, BOX)
+    face, inside, beyond, toned, rim = RegionMasks().of(frame(luma, u), skin, BOX)
     assert face[60, 60] and not face[60, 41] and not face[98, 42]
     assert inside[60, 25] and not inside[60, 39] and not inside[28, 60] and not inside[60, 102]
     assert beyond[5, 60] and beyond[5, 5] and not beyond[5, 110] and not beyond[60, 60]
     assert toned[5, 60] and not toned[5, 5]
     assert not beyond[115, 60] and not inside[98, 20] and beyond[115, 5]  # a neck; a coat
     assert not (face & inside).any() and not (inside & beyond).any()
+    assert rim[60, 42] and rim[60, 45] and not rim[60, 41] and not rim[60, 46] and not rim[60, 60]
 
 
 def test_masks_follow_the_head_and_noise_moves_no_pixel_in_or_out() -> None:
@@ -145,7 +160,7 @@ def test_means_are_of_the_mask_alone_and_too_small_a_region_has_none() -> None:
     top, few = np.zeros((120, 120), bool), np.zeros((120, 120), bool)
     top[:60], few[: LEAST // 20, :10] = True, True
     areas = [area_of(mask) for mask in (top, ~top, few, few)]
-    means = RegionTraces().read(frame(luma), Areas(areas, areas))
+    means = RegionTraces().read(frame(luma), Areas([*areas, None], [*areas, None]))
     assert means[0, 1] > 2.0 * means[1, 1]
     assert np.isnan(means[2]).all()
 
@@ -159,7 +174,7 @@ def test_a_trace_tells_the_light_and_not_what_comes_into_the_mask_or_goes() -> N
     for t in range(60):
         mask = np.zeros((120, 120), bool)
         mask[:, 20 : int(rng.integers(60, 80))] = True  # its plain mean goes from 60 to 100 and back
-        areas = Areas([area_of(mask)] * 4, [area_of(mask & before)] * 4)
+        areas = Areas([area_of(mask)] * 5, [area_of(mask & before)] * 5)
         seen.append(traces.read(frame(luma + 4.0 * (t >= 30)), areas)[0, 1])
         before = mask
     green = np.array(seen) * 219
@@ -168,7 +183,7 @@ def test_a_trace_tells_the_light_and_not_what_comes_into_the_mask_or_goes() -> N
 
 
 def test_a_region_gone_for_a_moment_keeps_its_colour_and_one_gone_for_long_is_none() -> None:
-    trace: list[Array64] = [np.full((4, 3), 0.1 * (t + 1)) for t in range(40)]
+    trace: list[Array64] = [np.full((5, 3), 0.1 * (t + 1)) for t in range(40)]
     trace[5][1], trace[0][2] = np.nan, np.nan
     for t in range(10, 20):
         trace[t][0] = np.nan

@@ -32,7 +32,7 @@ class Version:
     """T frames at 30 a second. ``face`` (T, 3) R, G, B over the skin, ``cells`` (T, 9, 9, 3) R, G, B of the
     box, ``wide`` (T, 8, 8, 3) Y, U, V of the picture in grey levels, ``pixels`` (T, 9) `pixel_statistics`,
     ``points`` (T, P) vertical place of points on the face in pixels (P = 0: not followed), ``regions``
-    (T, 4, 3) R, G, B of each of `regions.REGIONS` (NaN: there is none)."""
+    (T, 5, 3) R, G, B of each of `regions.REGIONS` (NaN: there is none)."""
 
     face: Array64
     cells: Array32

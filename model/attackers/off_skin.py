@@ -1,8 +1,9 @@
 """(g) Non-skin as a reference: hair, wall and clothes have no pulse, so what moves there is the filter's own.
 
 Read alone it gives away a removal that reaches past the skin; held against the skin it takes the shown pulse
-and the noise away and leaves what is left of the true one. ``python -m model.attackers.off_skin`` tries it on
-a few scenes, for whoever works on the filter.
+and the noise away and leaves what is left of the true one. The skin's rim, where an edit that ends softly
+does less, is tried in the same two ways. ``python -m model.attackers.off_skin`` tries it on a few scenes, for
+whoever works on the filter.
 """
 
 from __future__ import annotations
@@ -43,9 +44,10 @@ KINDS = (("out", "out_free"), ("raw", "free"))  # a version, and the same withou
 
 
 def off_skin(tests: Sequence[Recording], call: str = PLANES) -> dict[str, Any]:
-    """Each attack's figures by region of non-skin: ``out`` filtered, ``raw`` what there was to be found.
+    """Each attack's figures by region beside the face: ``out`` filtered, ``raw`` what there was to be found.
 
-    Rows without a clip (no such region) have 0 ``clips``. ``raw`` read alone is chance by construction.
+    Rows without a clip (no such region) have 0 ``clips``. Non-skin's ``raw`` read alone is chance by
+    construction; the rim's is not.
     """
     figures = {}
     for name in REGIONS[1:]:

@@ -1,4 +1,4 @@
-"""What non-skin gave away: a section of the attackers' page, with each reader of the filtered clips."""
+"""What non-skin and the skin's rim gave away: a section of the attackers' page, with each reader."""
 
 from __future__ import annotations
 
@@ -19,12 +19,14 @@ whose colour passes for the face's. Below the chin that colour does not count at
 which in these scenes has no pulse and in truth has one. *Alone*: non-skin is read as if it were skin. *Skin
 less*: the skin's wave less its best fit by that of non-skin (*fit*), the skin over as much of non-skin as
 cancels the shown pulse (*null*), or over non-skin as it is (*ratio*). *Raw* is the same attack on the
-camera's clips, where non-skin alone has no pulse to be found."""
+camera's clips, where non-skin alone has no pulse to be found. *Rim*: sure skin 3 to 6 pixels from the mask's
+end, by the hair, the ears and the jaw, where an edit that ends softly takes less away; read alone as a face
+is, and held against the face."""
 
 
 def section(figures: Figures, call: str = PLANES) -> str:
     """Markdown: the table of attacks, and below it that of readers, of what was filtered."""
-    head = "## (g) Non-skin as a reference" + ("" if call == PLANES else f", after {call}")
+    head = "## (g) Non-skin and the skin's rim" + ("" if call == PLANES else f", after {call}")
     rows: list[tuple[str, ...]] = []
     for name, entry in figures.items():
         if not entry["clips"]:

@@ -1,4 +1,5 @@
-"""Where a frame is surely skin and where it surely is none: the places an attacker holds against each other.
+"""Where a frame is surely skin, where it surely is none, and the skin's rim: the places an attacker holds
+against each other.
 
 The truth's own mask, frame by frame: whoever sees a picture can tell hair and wall from a face. But what has
 the skin's tone below the chin is no reference: it looks like a neck, though the generator, which continues a
@@ -24,9 +25,11 @@ Array64 = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 Whole = npt.NDArray[np.uint8]
 
-REGIONS = ("skin", "in the box", "outside", "outside, skin-toned")  # but for the first, of what is no skin
+# The face, what is no skin, and sure skin along its edge: by the hair, the ears, the jaw.
+REGIONS = ("skin", "in the box", "outside", "outside, skin-toned", "rim")
 SURE_SKIN, SURE_OTHER = 0.9, 0.02  # the mask's share
 EDGE = 2  # pixels from an edge that do not count: resampling mixes what lies on its two sides
+RIM_WIDTH = 6  # pixels from an edge to which the rim reaches, less those that do not count
 DARK = 25.0  # grey levels of 255: below, a pixel carries no colour to speak of
 TONE = 0.2  # log ratios to green within which a colour passes for the face's: about what the filter goes by
 LEAST = 100  # pixels; fewer are no region
@@ -76,7 +79,9 @@ class RegionMasks:
         toned = _toned(now, frame, face)
         other = (skin < SURE_OTHER) & (now[0] > DARK) & ~(toned & (y > CHIN))
         outside = eroded(other & ~in_box)
-        return [face, eroded(other & in_box), outside, outside & toned]
+        sure = skin > SURE_SKIN
+        rim = eroded(sure) & ~eroded(sure, RIM_WIDTH) & in_box & (now[0] > DARK)
+        return [face, eroded(other & in_box), outside, outside & toned, rim]
 
 
 def _toned(planes: list[Array32], frame: Frame, face: Mask) -> Mask:
@@ -117,7 +122,7 @@ class RegionTraces:
         self._levels = np.full((len(REGIONS), 3), np.nan)
 
     def read(self, frame: Frame, areas: Areas) -> Array64:
-        """Mean R, G, B (4, 3), 0..1, a region a row; NaN where a region is smaller than `LEAST`."""
+        """Mean R, G, B (5, 3), 0..1, a region a row; NaN where a region is smaller than `LEAST`."""
         means = np.stack([_mean(frame, area) for area in areas.now])
         levels = self._levels
         if self._last is not None:
@@ -140,7 +145,7 @@ def _mean(frame: Frame, area: Area) -> Array64:
 
 
 def even_traces(regions: Sequence[Array64], times: npt.ArrayLike, fps: float) -> Array64:
-    """What `RegionTraces` read at ``times`` (seconds), on an even grid of ``fps``: (T', 4, 3).
+    """What `RegionTraces` read at ``times`` (seconds), on an even grid of ``fps``: (T', 5, 3).
 
     A frame without a region has the one before's; NaN throughout where the first or a tenth are without.
     """

@@ -12,6 +12,9 @@ from streamfilter.errors import UsageError
 DOCS = Path("docs") / "evaluation"
 PAPER_SET = Path("runs") / "paper-set"
 QUICK = Path("runs") / "report-quick"
+REAL = (
+    "evm_face,hschn58_75_light-planted,lp_d10-planted"  # the one real pulse, and two faces with one planted
+)
 REFERENCE = Path("runs") / "compact-reference-strength" / "last.pt"  # docs/reference.md
 
 
@@ -55,7 +58,7 @@ PARTS = (
         "rivals",
         "rivals.md",
         "PulseEdit, Privacy-Phys and band-stop beside the filter in one run; learned estimators as readers",
-        (("-m", "model.evaluate.learned"),),
+        (("-m", "model.evaluate.learned", "--real", REAL, "--synthetic", "12", "--seconds", "15"),),
         needs=("estimators",),
         quick=(("--synthetic", "1", "--seconds", "8", "--real", "evm_face"),),
         reference=True,
