@@ -10,14 +10,14 @@ from pathlib import Path
 import torch
 
 from export.build import add_forms, build_artifact
-from export.rebuild import rebuild
+from export.rebuild import parameters_in, rebuild
 from export.window import build_window_artifact
 from model.checkpoint import load, network_of, settings_of, table_of
 from model.configuration import load_settings
 from model.physiolatent import PhysioLatent
 from model.reference.checkpoint import load_trained
-from model.text import conditioning_table, make_encoder
-from streamfilter.artifact import load_artifact
+from model.text import ConditioningTable, conditioning_table, make_encoder
+from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.errors import PhysioCamError, UsageError
 
 MASKING = 0.0015
@@ -36,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
         type=Path,
         metavar="DIR",
         help="an artifact whose checkpoint is gone: its network comes back from step.onnx, which stays as it "
-        "is, and serving.onnx and device.onnx are made anew",
+        "is (but see --step-anew), and serving.onnx and device.onnx are made anew",
     )
     source.add_argument(
         "--reference",
@@ -63,7 +63,15 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--removal", type=float, help="what is taken out over what is estimated, in place of the settings'"
     )
+    parser.add_argument(
+        "--step-anew",
+        metavar="WHY",
+        help="with --artifact: step.onnx too, the same parameters in the network as its code is today; WHY "
+        "goes into the manifest ('what changed since the training')",
+    )
     arguments = parser.parse_args(argv)
+    if arguments.step_anew is not None and arguments.artifact is None:
+        parser.error("--step-anew goes with --artifact")
     try:
         said = _export(arguments)
     except PhysioCamError as problem:
@@ -77,6 +85,8 @@ def main(argv: list[str] | None = None) -> int:
 def _export(arguments: argparse.Namespace) -> str:
     if arguments.artifact is not None:
         artifact = load_artifact(arguments.artifact)
+        if arguments.step_anew is not None:
+            return _step_anew(artifact, arguments)
         serving, device = add_forms(artifact, rebuild(artifact), arguments.out)
         return f"step.onnx {serving:.1e} (serving.onnx) and {device:.1e} (device.onnx) of the gain"
     training: dict[str, object] = {"commit": _commit()}
@@ -113,6 +123,28 @@ def _export(arguments: argparse.Namespace) -> str:
         masking=arguments.masking,
         training=training,
         measured=measured,
+    )
+    return f"torch {error:.1e} of the gain"
+
+
+def _step_anew(artifact: Artifact, arguments: argparse.Namespace) -> str:
+    """The artifact's parameters in today's network, exported whole; what else it was made with is kept."""
+    network, manifest = parameters_in(artifact), artifact.manifest
+    training = {**manifest.training, "changed_since": arguments.step_anew}
+    if arguments.removal is not None:
+        network.set_removal(arguments.removal)
+        training |= {"removal": arguments.removal}
+    if arguments.pulse_direction is not None:
+        network.set_pulse_direction(*arguments.pulse_direction)
+    error = build_artifact(
+        network,
+        ConditioningTable(artifact.conditioning.bpm, artifact.conditioning.embedding),
+        arguments.out,
+        name=manifest.name,
+        text_encoder=manifest.text_encoder,
+        masking=manifest.masking if arguments.masking == MASKING else arguments.masking,
+        training=training,
+        measured={name: value for name, value in manifest.measured.items() if not name.startswith("parity")},
     )
     return f"torch {error:.1e} of the gain"
 

@@ -1,7 +1,8 @@
 """The torch network back from an artifact: its parameters are the initialisers of ``step.onnx``.
 
 So an artifact can be exported again, in another form, when its checkpoint is gone. What comes out is only
-handed back after it has computed the same as the graph, step by step.
+handed back after it has computed the same as the graph, step by step; but for `parameters_in`, whose network
+computes by the code of today, which may have changed since.
 """
 
 from __future__ import annotations
@@ -30,6 +31,21 @@ def rebuild(artifact: Artifact) -> PhysioLatent:
     Raises ArtifactError where the graph was not made by ``export.onnx`` from this network, or where the
     rebuilt network differs from it.
     """
+    network = parameters_in(artifact)
+    error = parity(network, artifact.path / STEP_GRAPH, steps=_STEPS)
+    if not error < TOLERANCE:
+        raise ArtifactError(
+            f"the network rebuilt from {artifact.path} differs from its graph by {error:.2g}: if the code "
+            "changed since, and step.onnx is to follow it, add --step-anew"
+        )
+    return network
+
+
+def parameters_in(artifact: Artifact) -> PhysioLatent:
+    """Today's network with the artifact's parameters, in evaluation mode: not compared with the graph.
+
+    Raises ArtifactError where the graph holds other parameters than this network has.
+    """
     table = artifact.manifest.training.get("settings")
     if not isinstance(table, dict):
         raise ArtifactError(f"{artifact.path}: the manifest's training holds no settings: cannot rebuild")
@@ -48,11 +64,7 @@ def rebuild(artifact: Artifact) -> PhysioLatent:
                 f"{artifact.path / STEP_GRAPH}: {name} is {found[name].shape}, not {tuple(value.shape)}"
             )
     network.load_state_dict({name: torch.tensor(found[name]) for name in wanted})
-    network.eval()
-    error = parity(network, artifact.path / STEP_GRAPH, steps=_STEPS)
-    if not error < TOLERANCE:
-        raise ArtifactError(f"the network rebuilt from {artifact.path} differs from its graph by {error:.2g}")
-    return network
+    return network.eval()
 
 
 def _parameters(graph: onnx.GraphProto) -> dict[str, Array]:

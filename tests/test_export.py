@@ -175,6 +175,26 @@ def test_an_untrained_network_is_exported_where_git_is_absent(
     assert f"{tmp_path / 'made'}: " in capsys.readouterr().out
 
 
+def test_a_step_is_made_anew_of_the_parameters_that_it_holds(
+    artifact: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    old, made = load_artifact(artifact), tmp_path / "made"
+    words = ["--artifact", str(artifact), "--out", str(made), "--step-anew", "nothing"]
+    assert main(words) == 0
+    new = load_artifact(made)
+    assert new.graph == old.graph
+    assert new.manifest.training == {**old.manifest.training, "changed_since": "nothing"}
+    kept = ("name", "masking", "text_encoder", "pulse_direction", "bpm_grid")
+    assert all(getattr(new.manifest, name) == getattr(old.manifest, name) for name in kept)
+    assert np.array_equal(new.text(71.5), old.text(71.5))
+    assert main([*words, "--removal", "0.5"]) == 0  # another forward, the same parameters
+    assert load_artifact(made).graph != old.graph
+    assert load_artifact(made).manifest.training["removal"] == 0.5
+    with pytest.raises(SystemExit, match="2"):
+        main(["--untrained", "a.toml", "--out", str(made), "--step-anew", "why"])
+    assert "--step-anew goes with --artifact" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("source", "content", "message"),
     [
