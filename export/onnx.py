@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import onnx
 import torch
@@ -81,7 +82,21 @@ def traced(
     )
     if program is None:
         raise RuntimeError("torch.onnx.export returned no program: this needs dynamo=True")
-    return program.model_proto
+    return _without_metadata(program.model_proto)
+
+
+def _without_metadata(graph: onnx.ModelProto) -> onnx.ModelProto:
+    """The graph without the exporter's notes: they hold paths of the machine that it was made on, so that
+    the same network gave other bytes elsewhere."""
+    bodies: list[onnx.GraphProto | onnx.FunctionProto] = [graph.graph, *graph.functions]
+    nodes = [node for body in bodies for node in body.node]
+    values = [*graph.graph.input, *graph.graph.output, *graph.graph.value_info]
+    noted: list[Any] = [graph, *bodies, *nodes, *values, *graph.graph.initializer]
+    for one in noted:
+        del one.metadata_props[:]
+    for node in nodes:
+        node.doc_string = ""
+    return graph
 
 
 def save_checked(graph: onnx.ModelProto, path: Path) -> None:

@@ -17,7 +17,7 @@ from model.frontend import FrontEnd
 from model.fusion import FusionBlock
 
 # Share of skin at which a place begins to be edited, and from which it is edited in full.
-COVER_FROM, COVER_FULL = 0.2, 0.6
+COVER_FROM, COVER_FULL = 0.1, 0.6
 # The guided filter that refines the skin map: its radius in pixels of the crop, and the variance of luma
 # (0..1) below which there is no edge.
 GUIDE_RADIUS, GUIDE_EDGE = 4, 1e-4

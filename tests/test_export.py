@@ -183,6 +183,7 @@ def test_a_step_is_made_anew_of_the_parameters_that_it_holds(
     assert main(words) == 0
     new = load_artifact(made)
     assert new.graph == old.graph
+    assert b".py" not in old.graph  # the exporter's notes: where on this machine each line of code stands
     assert new.manifest.training == {**old.manifest.training, "changed_since": "nothing"}
     kept = ("name", "masking", "text_encoder", "pulse_direction", "bpm_grid")
     assert all(getattr(new.manifest, name) == getattr(old.manifest, name) for name in kept)
