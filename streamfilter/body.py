@@ -6,9 +6,9 @@ frame is followed: cells whose chroma is the face's (skin_cells.py) are gathered
 band-stop on each tile's colour (band_stop.py) gives the pulse there. Where a tile moves too much for that,
 the face's own mean edit stands in below the chin, where neck and chest are, and nowhere else: a wall of the
 skin's tone that took it would show the true pulse. The wanted pulse of the nearest face and masking noise are
-added. Within a face's box the result takes the place of the network's gain beside the oval, outside it is
-written, dithered, where the mask is not zero. Wood or walls of that tone get the same half a per cent, which
-nobody sees.
+added. Within a face's box the result takes the place of the network's gain below the jaw and beyond hairline
+and ears, outside it is written, dithered, where the mask is not zero. Wood or walls of that tone get the same
+half a per cent, which nobody sees.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ _LEAST = 0.02  # of the mask: less is none
 _CALM = 0.01  # rms of a tile's in-band colour at which its own pulse is believed by half
 _CALM_SECONDS = 1.0  # over which that is taken; a new tile comes in as a restless one
 _CHIN, _SHOULDERS = 0.35, 0.8  # in sizes of a face's box, from its centre: down from, and to either side
+_EARS, _HAIRLINE, _JAW = 0.42, 0.56, 0.2  # as those: half axes across and up, and down from
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,7 +274,13 @@ def _steadied(mask: FloatMap, like: FloatMap, step: float, out: FloatMap) -> Flo
 
 @cache
 def _beside(size: int) -> FloatMap:
-    """(size, size): 1 beside the face's oval, 0 in it."""
-    weight: FloatMap = np.maximum(1.0 - 2.0 * oval(size), 0.0)
+    """(size, size) 0..1: where this edit takes the network's place. Beside the face's oval below the jaw,
+    since a neck beats later than a face; above it only beyond the hairline and the ears, as far as the
+    network's own map of skin reaches: its cells are the finer there, and it knows skin from hair."""
+    at = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    beyond = np.hypot(at[None, :] / _EARS, at[:, None] / _HAIRLINE)
+    away = np.clip((beyond - 1.0) / 0.12, 0.0, 1.0)
+    below = np.clip((at[:, None] - _JAW) / (_CHIN - _JAW), 0.0, 1.0)
+    weight: FloatMap = np.maximum(1.0 - 2.0 * oval(size), 0.0) * np.maximum(away, below)
     weight.setflags(write=False)
     return weight

@@ -121,7 +121,7 @@ def test_a_target_of_its_own_is_written_in_place() -> None:
     assert body.beyond(target, frame, [BOX], Dither(), 0).y is target.y
 
 
-def test_beside_the_oval_the_gain_takes_the_networks_place_and_on_it_it_does_not() -> None:
+def test_below_the_jaw_the_gain_takes_the_networks_place_and_at_hairline_and_ears_it_does_not() -> None:
     everywhere = frame_with(skin_at((0, 240, 0, 320)))
     state: BodyState | None = None
     for index in range(60):
@@ -132,6 +132,9 @@ def test_beside_the_oval_the_gain_takes_the_networks_place_and_on_it_it_does_not
     gain = body.within(given, BOX)
     np.testing.assert_allclose(gain[:, 36, 36], 0.02, rtol=0.02)
     assert abs(gain[1, 69, 36] - 0.02) > 0.005
+    np.testing.assert_allclose(gain[:, 2, 36], 0.02)  # the forehead's end: oval and box are near it
+    np.testing.assert_allclose(gain[:, 34, [7, -8]], 0.02)
+    assert abs(gain[1, [3, 68]][:, [3, 68]] - 0.02).min() > 0.005  # a hand beside the head
     bare = frame_with(skin_at((40, 120, 60, 140)))
     nothing, _ = editor().find(bare, [Wearer(BOX, TONE, 0.0, GAIN)], [BOX], 1.0, None)
     np.testing.assert_allclose(nothing.within(given, BOX)[:, :, 0], 0.02)

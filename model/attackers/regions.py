@@ -3,7 +3,8 @@ against each other.
 
 The truth's own mask, frame by frame: whoever sees a picture can tell hair and wall from a face. But what has
 the skin's tone below the chin is no reference: it looks like a neck, though the generator, which continues a
-still's last row there, gives it no pulse.
+still's last row there, gives it no pulse. Nor is it the rim where the mask ends in skin: generated pulses
+stop at an oval that may cross a forehead.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ SURE_SKIN, SURE_OTHER = 0.9, 0.02  # the mask's share
 EDGE = 2  # pixels from an edge that do not count: resampling mixes what lies on its two sides
 RIM_WIDTH = 6  # pixels from an edge to which the rim reaches, less those that do not count
 DARK = 25.0  # grey levels of 255: below, a pixel carries no colour to speak of
+DARKER = 0.6  # of the face's luma, below which skin is seen to end: hair, brows, lids
 TONE = 0.2  # log ratios to green within which a colour passes for the face's: about what the filter goes by
 LEAST = 100  # pixels; fewer are no region
 OVAL = (0.275, 0.36)  # half axes over the box's size: within the face
@@ -79,9 +81,15 @@ class RegionMasks:
         toned = _toned(now, frame, face)
         other = (skin < SURE_OTHER) & (now[0] > DARK) & ~(toned & (y > CHIN))
         outside = eroded(other & ~in_box)
-        sure = skin > SURE_SKIN
-        rim = eroded(sure) & ~eroded(sure, RIM_WIDTH) & in_box & (now[0] > DARK)
+        another = ~toned | (now[0] < DARKER * (now[0][face].mean() if face.any() else 0.0))
+        rim = _along(skin, another) & in_box & (now[0] > DARK)
         return [face, eroded(other & in_box), outside, outside & toned, rim]
+
+
+def _along(skin: Array32, another: Mask) -> Mask:
+    """(H, W): sure skin within `RIM_WIDTH` of where it ends at ``another`` thing, less the `EDGE`."""
+    beyond = eroded((skin < SURE_SKIN) & another, 1)  # as a thin line it is the mask's own soft end
+    return eroded(skin > SURE_SKIN) & ~eroded(~beyond, RIM_WIDTH + 1)
 
 
 def _toned(planes: list[Array32], frame: Frame, face: Mask) -> Mask:
