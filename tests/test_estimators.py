@@ -21,9 +21,10 @@ from streamfilter.errors import UsageError
 # Stands in for open-rppg, which the project's environment does not have: the mean of green is the wave. The
 # worker, its protocol and the files are the real ones.
 PACKAGE = '''
-"""A package with one honest model."""
+"""A package with one honest model, which reads a frame when its pool comes to it."""
+from concurrent.futures import ThreadPoolExecutor
+
 import numpy as np
-import numpy.typing as npt
 
 print("noise on the standard output")
 
@@ -34,12 +35,28 @@ class Model:
             raise ValueError(f"no model {name}")
         self.state, self.fps = {"clips": 0}, 30.0
 
-    def process_video_tensor(self, frames, fps):
+    def __enter__(self):
         print("more noise")
         self.state["clips"] += 1
         assert self.state["clips"] == 1, "an earlier clip's memory"
-        self.wave, self.fps = frames[..., 1].mean(axis=(1, 2)), fps
-        return {"hr": 71.5, "SQI": 0.5} if len(frames) > 60 else None
+        self.wave, self.count = [], 0
+        self.face_detection_pool = ThreadPoolExecutor(1)
+
+    def __exit__(self, *error):
+        self.face_detection_pool.shutdown()
+
+    def update_frame(self, frame, ts):
+        def look():
+            assert self.count == len(self.wave), "another frame's number"
+            self.wave.append(frame[..., 1].mean())
+
+        assert self.face_detection_pool.submit(look).result() is None
+        assert round(ts * self.fps) == self.count
+        self.count += 1
+
+    def hr(self):
+        self.wave = np.array(self.wave)
+        return {"hr": 71.5, "SQI": 0.5} if len(self.wave) > 60 else None
 
     def bvp(self, raw):
         return (self.wave, None) if len(self.wave) > 60 else ([], [])
@@ -120,6 +137,15 @@ def published() -> Iterator[EstimatorProcess]:
 
 def test_physnet_answers_as_the_published_one(published: EstimatorProcess) -> None:
     published_physnet(published)  # refuses another answer
+
+
+def test_a_clip_gives_the_same_wave_every_time(published: EstimatorProcess) -> None:
+    """Left to the package's threads, the frames in which it looks for the face change with the load."""
+    settings = ClipSettings(frames=160, fps=30.0, motion=2, hr=84.0)
+    video = render_video(np.random.default_rng(4), builtin_portrait(), settings, 128)
+    frames = np.stack([rgb_of(drawn.frame) for drawn in video.frames()])
+    first, second = (published.read("PhysNet.rlap", frames, 30.0).bvp for _ in range(2))
+    assert first.size > 0 and np.array_equal(first, second)
 
 
 def test_ts_can_reads_a_rate(published: EstimatorProcess) -> None:
