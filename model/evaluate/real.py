@@ -16,7 +16,7 @@ from model.data.process import grid
 from model.data.pulse import draw_pulse
 from model.evaluate.clip import READ_SECONDS, SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
 from model.evaluate.reading import even, sums_of
-from model.evaluate.store import Recorder, load_clip, save_clip
+from model.evaluate.store import Recorder, clips_mark, load_clip, save_clip
 from streamfilter.capture import open_source
 from streamfilter.composite import apply_gain
 from streamfilter.face.box import FaceBox
@@ -28,7 +28,6 @@ from streamfilter.rppg.skin import skin_mask
 
 Array32 = npt.NDArray[np.float32]
 
-CACHE_VERSION = 3
 KNOWN_BPM = {"evm_face": 53.0}  # independent estimators agree on it
 KNOWN_TARGET = {"evm_face": 90.0}
 KNOWN_SEEDS = 3
@@ -51,8 +50,9 @@ class RealSpec:
         return self.path.stem + ("-planted" if self.planted else "") + again
 
     def key(self) -> str:
+        """Names the clip's cache: changes with everything that changes its pixels."""
         stat = self.path.stat()
-        about = f"{self.path.name} {stat.st_size} {self.planted} {self.seed} {CACHE_VERSION}"
+        about = f"{self.path.name} {stat.st_size} {self.planted} {self.seed} {clips_mark()}"
         return hashlib.sha256(about.encode()).hexdigest()[:16]
 
 

@@ -13,6 +13,7 @@ from typing import Self
 import numpy as np
 import numpy.typing as npt
 
+from model.code_mark import code_mark
 from model.evaluate.clip import LEAST_SECONDS, EvalClip, KnownPulse, Labels, has_skin, read_range
 from model.evaluate.codecs import Channel, open_channel
 from model.evaluate.reading import BLOCKS, sums_of
@@ -28,6 +29,19 @@ Array32 = npt.NDArray[np.float32]
 Skin = npt.NDArray[np.uint8]
 
 VIDEO, TRUTH = "input.mkv", "truth.npz"
+_SOURCES = (
+    "model/data/*.py",
+    *(f"model/evaluate/{name}.py" for name in ("clip", "codecs", "reading", "real", "store", "synthetic")),
+    *(
+        f"streamfilter/{name}.py"
+        for name in ("capture/*", "composite", "dither", "face/*", "frame", "rppg/*")
+    ),
+)
+
+
+def clips_mark() -> str:
+    """Changes with the code that makes clips: those in a cache are of it, as a fresh one's would be."""
+    return code_mark(_SOURCES)[:16]
 
 
 def face_box(finder: FaceFinder, frame: Frame) -> tuple[float, float, float] | None:

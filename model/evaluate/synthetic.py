@@ -17,11 +17,10 @@ from model.data.splits import require_split
 from model.data.video import frame_of, render_video
 from model.evaluate.clip import READ_SECONDS, SKIP_SECONDS, EvalClip, KnownPulse, Labels, choose_target
 from model.evaluate.reading import even
-from model.evaluate.store import Recorder, load_clip, save_clip
+from model.evaluate.store import Recorder, clips_mark, load_clip, save_clip
 from streamfilter.frame import ColorSpec
 from streamfilter.rppg.heart_rate import heart_rate
 
-CACHE_VERSION = 3
 CODEC_SECONDS = 20.0  # read at most of a clip that goes through the codecs
 LIGHTS: dict[str, dict[str, Any]] = {
     "even": {},
@@ -50,7 +49,7 @@ class SyntheticSpec:
     def key(self) -> str:
         """Names the clip's cache: changes with everything that changes its pixels."""
         about = asdict(replace(self, footage=None, codecs=False))
-        about |= {"still": None if self.footage is None else self.footage.name, "version": CACHE_VERSION}
+        about |= {"still": None if self.footage is None else self.footage.name, "code": clips_mark()}
         return hashlib.sha256(json.dumps(about, sort_keys=True).encode()).hexdigest()[:16]
 
 
