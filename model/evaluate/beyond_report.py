@@ -17,8 +17,9 @@ Neck, ears, chest and hands carry the true pulse too. What lies outside the squa
 business of the network; `beyond_face` (on by default) edits it: `streamfilter/body.py` finds skin of the
 face's tone in a picture of 160 cells across, takes out what a causal band-stop on the skin's own colour
 takes for a pulse, adds the wanted pulse and a little noise, and writes that, dithered, into the planes. Where
-the skin moves so much that its own colour tells little, the face's mean edit stands in. Within the crop,
-beside the face's oval, the same gain takes the place of the network's.
+the skin moves so much that its own colour tells little, the face's mean edit stands in. Within the crop the
+same gain takes the place of the network's below the jaw, and above it only beyond hairline and ears: up to
+there the network's own map of skin is the finer one.
 
 **How it is measured.** A known pulse (0.5 % of green) is planted on all skin of a scene: real clips in which
 skin lies beyond the crop (places marked by eye), and composed ones, with a held-out still face that sways and
