@@ -213,6 +213,21 @@ def test_planted_pulse_goes_and_the_wanted_one_is_read() -> None:
             assert coherence(wave["after"], pulse[60:], 30.0, 72.0) < 0.5
 
 
+def test_what_tiles_estimate_short_of_the_pulse_is_made_up_for() -> None:
+    hand, face = skin_at((60, 120, 90, 150), size=(128, 160)), FaceBox(40.0, 30.0, 44.0)
+    rng, beat = np.random.default_rng(4), 2 * np.pi * 1.2 * np.arange(450) / 30
+    body, state = editor(masking=0.0), None
+    seen: dict[str, list[float]] = {"before": [], "after": []}
+    for index, pulse in enumerate(np.cos(beat)):
+        frame = frame_with(hand, 0.005 * pulse, index / 30, seed=int(rng.integers(1 << 30)))
+        edit, state = body.find(frame, [Wearer(face, TONE, 0.0, 0.0 * GAIN)], [face], 0.0, state)
+        for name, shown in (("before", frame), ("after", edit.beyond(frame, frame, [face], Dither(), index))):
+            seen[name].append(float(shown.y[66:114, 96:144].mean()))
+    waves = (np.asarray(trace)[90:] - np.mean(trace[90:]) for trace in seen.values())
+    before, after = (wave @ np.exp(-1j * beat[90:]) for wave in waves)
+    assert abs(after / before) < 0.055  # 0.07 without
+
+
 def test_two_faces_lend_their_own_pulse_to_what_is_near() -> None:
     other = FaceBox(260.0, 60.0, 90.0)
     frame = frame_with(skin_at((160, 230, 0, 320)))
