@@ -21,6 +21,7 @@ from streamfilter.artifact import Artifact, load_artifact
 from streamfilter.errors import PhysioCamError, UsageError
 
 MASKING = 0.0015
+_OF_THE_STEP = "--masking, --pulse-direction, --residual-scale, --removal"
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -46,7 +47,7 @@ def main(argv: list[str] | None = None) -> int:
     )
     parser.add_argument("--out", type=Path, required=True, help="folder of the artifact, replaced if there")
     parser.add_argument("--name", default="default")
-    parser.add_argument("--masking", type=float, default=MASKING, help="relative rms, default %(default)s")
+    parser.add_argument("--masking", type=float, help=f"relative rms, default {MASKING} or the artifact's")
     parser.add_argument(
         "--pulse-direction",
         type=float,
@@ -57,8 +58,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument(
         "--residual-scale",
         type=float,
-        default=1.0,
-        help="shrinks the network's own addition to the front-end's estimate, default %(default)s",
+        help="shrinks the network's own addition to the front-end's estimate",
     )
     parser.add_argument(
         "--removal", type=float, help="what is taken out over what is estimated, in place of the settings'"
@@ -87,6 +87,8 @@ def _export(arguments: argparse.Namespace) -> str:
         artifact = load_artifact(arguments.artifact)
         if arguments.step_anew is not None:
             return _step_anew(artifact, arguments)
+        if _of_the_step(arguments):
+            raise UsageError(f"{_OF_THE_STEP} change step.onnx: add --step-anew, or leave them out")
         serving, device = add_forms(artifact, rebuild(artifact), arguments.out)
         return f"step.onnx {serving:.1e} (serving.onnx) and {device:.1e} (device.onnx) of the gain"
     training: dict[str, object] = {"commit": _commit()}
@@ -106,21 +108,14 @@ def _export(arguments: argparse.Namespace) -> str:
         text = make_encoder(settings.text.encoder, settings.text.folder)
         table, encoder = conditioning_table(text), text.name
         training |= {"step": 0, "settings": settings.to_table()}
-    if arguments.residual_scale != 1.0:
-        network.decoder.scale_residual(arguments.residual_scale)
-        training |= {"residual_scale": arguments.residual_scale}
-    if arguments.pulse_direction is not None:
-        network.set_pulse_direction(*arguments.pulse_direction)
-    if arguments.removal is not None:
-        network.set_removal(arguments.removal)
-        training |= {"removal": arguments.removal}
+    _change(network, training, arguments)
     error = build_artifact(
         network,
         table,
         arguments.out,
         name=arguments.name,
         text_encoder=encoder,
-        masking=arguments.masking,
+        masking=MASKING if arguments.masking is None else arguments.masking,
         training=training,
         measured=measured,
     )
@@ -131,35 +126,43 @@ def _step_anew(artifact: Artifact, arguments: argparse.Namespace) -> str:
     """The artifact's parameters in today's network, exported whole; what else it was made with is kept."""
     network, manifest = parameters_in(artifact), artifact.manifest
     training = {**manifest.training, "changed_since": arguments.step_anew}
-    if arguments.removal is not None:
-        network.set_removal(arguments.removal)
-        training |= {"removal": arguments.removal}
-    if arguments.pulse_direction is not None:
-        network.set_pulse_direction(*arguments.pulse_direction)
+    _change(network, training, arguments)
     error = build_artifact(
         network,
         ConditioningTable(artifact.conditioning.bpm, artifact.conditioning.embedding),
         arguments.out,
         name=manifest.name,
         text_encoder=manifest.text_encoder,
-        masking=manifest.masking if arguments.masking == MASKING else arguments.masking,
+        masking=manifest.masking if arguments.masking is None else arguments.masking,
         training=training,
         measured={name: value for name, value in manifest.measured.items() if not name.startswith("parity")},
     )
     return f"torch {error:.1e} of the gain"
 
 
+def _of_the_step(arguments: argparse.Namespace) -> bool:
+    """Whether an option is given that changes ``step.onnx`` or what the runtime adds to it."""
+    given = (arguments.masking, arguments.pulse_direction, arguments.residual_scale, arguments.removal)
+    return any(value is not None for value in given)
+
+
+def _change(network: PhysioLatent, training: dict[str, object], arguments: argparse.Namespace) -> None:
+    """What the options ask of the network, noted in ``training``."""
+    if arguments.residual_scale is not None:
+        network.decoder.scale_residual(arguments.residual_scale)
+        before = training.get("residual_scale")
+        scale = before if isinstance(before, float) else 1.0
+        training["residual_scale"] = scale * arguments.residual_scale
+    if arguments.pulse_direction is not None:
+        network.set_pulse_direction(*arguments.pulse_direction)
+    if arguments.removal is not None:
+        network.set_removal(arguments.removal)
+        training["removal"] = arguments.removal
+
+
 def _export_reference(arguments: argparse.Namespace, training: dict[str, object]) -> str:
-    stream_only = (
-        arguments.masking != MASKING,
-        arguments.pulse_direction is not None,
-        arguments.residual_scale != 1.0,
-        arguments.removal is not None,
-    )
-    if any(stream_only):
-        raise UsageError(
-            "--masking, --pulse-direction, --residual-scale, --removal are of the stream editor: leave out"
-        )
+    if _of_the_step(arguments):
+        raise UsageError(f"{_OF_THE_STEP} are of the stream editor: leave out")
     name = "reference" if arguments.name == "default" else arguments.name
     error = build_window_artifact(
         load_trained(arguments.reference), arguments.out, name=name, training=training

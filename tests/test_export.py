@@ -191,6 +191,8 @@ def test_a_step_is_made_anew_of_the_parameters_that_it_holds(
     assert main([*words, "--removal", "0.5"]) == 0  # another forward, the same parameters
     assert load_artifact(made).graph != old.graph
     assert load_artifact(made).manifest.training["removal"] == 0.5
+    assert main(["--artifact", str(artifact), "--out", str(made), "--removal", "0.5"]) == UsageError.exit_code
+    assert "add --step-anew" in capsys.readouterr().err
     with pytest.raises(SystemExit, match="2"):
         main(["--untrained", "a.toml", "--out", str(made), "--step-anew", "why"])
     assert "--step-anew goes with --artifact" in capsys.readouterr().err

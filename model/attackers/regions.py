@@ -3,8 +3,8 @@ against each other.
 
 The truth's own mask, frame by frame: whoever sees a picture can tell hair and wall from a face. But what has
 the skin's tone below the chin is no reference: it looks like a neck, though the generator, which continues a
-still's last row there, gives it no pulse. Nor is it the rim where the mask ends in skin: generated pulses
-stop at an oval that may cross a forehead.
+still's last row there, gives it no pulse. Nor is it the rim where the mask ends in what looks like skin:
+generated pulses fade at an oval, wherever the face may end.
 """
 
 from __future__ import annotations
